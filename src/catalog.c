@@ -1,0 +1,357 @@
+/*-------------------------------------------------------------------------
+ *
+ * catalog.c
+ *	  What do domev's own tables say?
+ *
+ * Read by systable scans, for two reasons.  A backend that emits must see the
+ * registry as it is, not as its transaction's snapshot has it: an old
+ * REPEATABLE READ transaction would otherwise never see a new mapping.  And
+ * a walsender may read nothing in another way.  In both, the snapshot that a
+ * systable scan takes by itself is the right one.
+ *
+ * The tables are small and results are cached by the callers, the registry
+ * on the write side and the output plugin on the read side.
+ *
+ * Copyright (c) 2026, domev contributors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "catalog.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_collation.h"
+#include "catalog/pg_type.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/syscache.h"
+
+#include "compat.h"
+
+/* A scan of one of the tables, by a text column or whole. */
+typedef struct CatalogScan
+{
+	Relation	table;
+	SysScanDesc desc;
+} CatalogScan;
+
+/* The columns, in the order of sql/domev.sql. */
+enum
+{
+	TOPICS_TOPIC = 1, TOPICS_SCOPE, TOPICS_STORAGE
+};
+enum
+{
+	EVENT_TYPES_EVENT_TYPE = 1, EVENT_TYPES_AGGREGATE_TYPE, EVENT_TYPES_TOPIC,
+	EVENT_TYPES_JOURNAL
+};
+enum
+{
+	MAPPINGS_MAPPING = 1, MAPPINGS_EVENT_TYPE, MAPPINGS_FUNCTION, MAPPINGS_OWNER,
+	MAPPINGS_TOPIC, MAPPINGS_TIMING, MAPPINGS_ON_ERROR, MAPPINGS_PRODUCES,
+	MAPPINGS_ENABLED
+};
+enum
+{
+	SOURCE_INITIAL = 1, SOURCE_SOURCE
+};
+enum
+{
+	MESSAGE_KEY_ONLY_ROW = 1, MESSAGE_KEY_KEY
+};
+
+static void scan_begin(CatalogScan *scan, const char *table, const char *index,
+					   AttrNumber attnum, const char *key, Snapshot snapshot);
+static HeapTuple scan_next(CatalogScan *scan);
+static void scan_end(CatalogScan *scan);
+static char *find_user(const char *table, const char *index, AttrNumber attnum,
+					   AttrNumber name, const char *key, Snapshot snapshot);
+static char *get_string(CatalogScan *scan, HeapTuple tuple, AttrNumber attnum);
+static List *get_string_list(CatalogScan *scan, HeapTuple tuple, AttrNumber attnum);
+static bool get_bool(CatalogScan *scan, HeapTuple tuple, AttrNumber attnum, bool *isnull);
+static DomevMappingRow *get_mapping(CatalogScan *scan, HeapTuple tuple);
+static int	compare_mappings(const ListCell *a, const ListCell *b);
+
+/* The oid of one of domev's tables or indexes; InvalidOid: there is none. */
+Oid
+domev_catalog_table(const char *table)
+{
+	Oid			schema = get_namespace_oid(DOMEV_SCHEMA, true);
+
+	return OidIsValid(schema) ? get_relname_relid(table, schema) : InvalidOid;
+}
+
+/* The oid of one of domev's types. */
+Oid
+domev_catalog_type(const char *type)
+{
+	Oid			schema = get_namespace_oid(DOMEV_SCHEMA, false);
+
+	return GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid,
+						   CStringGetDatum(type), ObjectIdGetDatum(schema));
+}
+
+bool
+domev_catalog_topic(const char *name, Snapshot snapshot, DomevTopic *topic)
+{
+	CatalogScan scan;
+	HeapTuple	tuple;
+	bool		found = false;
+
+	scan_begin(&scan, "topics", "topics_pkey", TOPICS_TOPIC, name, snapshot);
+	if ((tuple = scan_next(&scan)) != NULL)
+	{
+		strlcpy(topic->name, name, sizeof(topic->name));
+		topic->external = strcmp(get_string(&scan, tuple, TOPICS_SCOPE), "external") == 0;
+		topic->in_wal = strcmp(get_string(&scan, tuple, TOPICS_STORAGE), "wal") == 0;
+		found = true;
+	}
+	scan_end(&scan);
+	return found;
+}
+
+bool
+domev_catalog_event_type(const char *name, Snapshot snapshot, DomevEventTypeRow *row)
+{
+	CatalogScan scan;
+	HeapTuple	tuple;
+	bool		found = false;
+	bool		isnull;
+
+	scan_begin(&scan, "event_types", "event_types_pkey", EVENT_TYPES_EVENT_TYPE, name, snapshot);
+	if ((tuple = scan_next(&scan)) != NULL)
+	{
+		row->aggregate_type = get_string(&scan, tuple, EVENT_TYPES_AGGREGATE_TYPE);
+		row->topic = get_string(&scan, tuple, EVENT_TYPES_TOPIC);
+		row->journal = get_bool(&scan, tuple, EVENT_TYPES_JOURNAL, &isnull);
+		row->journal_given = !isnull;
+		found = true;
+	}
+	scan_end(&scan);
+	return found;
+}
+
+/* The enabled mappings of an event type, a list of DomevMappingRow * in the order of their names. */
+List *
+domev_catalog_mappings(const char *event_type, Snapshot snapshot)
+{
+	CatalogScan scan;
+	HeapTuple	tuple;
+	List	   *mappings = NIL;
+	bool		isnull;
+
+	scan_begin(&scan, "mappings", "mappings_event_type", MAPPINGS_EVENT_TYPE, event_type, snapshot);
+	while ((tuple = scan_next(&scan)) != NULL)
+	{
+		if (get_bool(&scan, tuple, MAPPINGS_ENABLED, &isnull))
+			mappings = lappend(mappings, get_mapping(&scan, tuple));
+	}
+	scan_end(&scan);
+	list_sort(mappings, compare_mappings);
+	return mappings;
+}
+
+/* One mapping by its name, enabled or not; NULL: there is none. */
+DomevMappingRow *
+domev_catalog_mapping(const char *name, Snapshot snapshot)
+{
+	CatalogScan scan;
+	HeapTuple	tuple;
+	DomevMappingRow *row = NULL;
+
+	scan_begin(&scan, "mappings", "mappings_pkey", MAPPINGS_MAPPING, name, snapshot);
+	if ((tuple = scan_next(&scan)) != NULL)
+		row = get_mapping(&scan, tuple);
+	scan_end(&scan);
+	return row;
+}
+
+/* An event type that the topic carries, palloc'd; NULL: there is none. */
+char *
+domev_catalog_event_type_using(const char *topic, Snapshot snapshot)
+{
+	return find_user("event_types", "event_types_topic", EVENT_TYPES_TOPIC,
+					 EVENT_TYPES_EVENT_TYPE, topic, snapshot);
+}
+
+/* A mapping whose results go to the topic, palloc'd; NULL: there is none. */
+char *
+domev_catalog_mapping_using(const char *topic, Snapshot snapshot)
+{
+	return find_user("mappings", "mappings_topic", MAPPINGS_TOPIC,
+					 MAPPINGS_MAPPING, topic, snapshot);
+}
+
+/* A mapping of the event type, enabled or not, palloc'd; NULL: there is none. */
+char *
+domev_catalog_mapping_of(const char *event_type, Snapshot snapshot)
+{
+	return find_user("mappings", "mappings_event_type", MAPPINGS_EVENT_TYPE,
+					 MAPPINGS_MAPPING, event_type, snapshot);
+}
+
+/* The CloudEvents source; palloc'd. */
+char *
+domev_catalog_source(Snapshot snapshot)
+{
+	CatalogScan scan;
+	HeapTuple	tuple;
+	char	   *source = NULL;
+	bool		isnull;
+
+	scan_begin(&scan, "source", NULL, InvalidAttrNumber, NULL, snapshot);
+	while ((tuple = scan_next(&scan)) != NULL)
+	{
+		/* What set_source said wins over the first value. */
+		if (source == NULL || !get_bool(&scan, tuple, SOURCE_INITIAL, &isnull))
+			source = get_string(&scan, tuple, SOURCE_SOURCE);
+	}
+	scan_end(&scan);
+	return source != NULL ? source : pstrdup("/");
+}
+
+/* The key of the MAC on WAL messages, DOMEV_SIPHASH_SIZE bytes; false: there is none. */
+bool
+domev_catalog_message_key(Snapshot snapshot, uint8 *key)
+{
+	CatalogScan scan;
+	HeapTuple	tuple;
+	bool		found = false;
+	bool		isnull;
+
+	scan_begin(&scan, "message_key", NULL, InvalidAttrNumber, NULL, snapshot);
+	if ((tuple = scan_next(&scan)) != NULL)
+	{
+		bytea	   *value = DatumGetByteaPP(heap_getattr(tuple, MESSAGE_KEY_KEY,
+														 RelationGetDescr(scan.table), &isnull));
+
+		found = VARSIZE_ANY_EXHDR(value) == DOMEV_SIPHASH_SIZE;
+		if (found)
+			memcpy(key, VARDATA_ANY(value), DOMEV_SIPHASH_SIZE);
+	}
+	scan_end(&scan);
+	return found;
+}
+
+/* ----------------------------------------------------------------
+ *		Scans
+ * ----------------------------------------------------------------
+ */
+
+/* Scans the rows whose column attnum is key, or all when key is NULL. */
+static void
+scan_begin(CatalogScan *scan, const char *table, const char *index, AttrNumber attnum,
+		   const char *key, Snapshot snapshot)
+{
+	ScanKeyData scankey;
+	Oid			relid = domev_catalog_table(table);
+	Oid			indexid = index ? domev_catalog_table(index) : InvalidOid;
+
+	if (!OidIsValid(relid))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("relation \"%s.%s\" does not exist", DOMEV_SCHEMA, table),
+				 errhint("Run CREATE EXTENSION domev in this database.")));
+	scan->table = table_open(relid, AccessShareLock);
+	if (key != NULL)
+	{
+		/* The names collate "C", whatever the database does. */
+		ScanKeyEntryInitialize(&scankey, 0, attnum, BTEqualStrategyNumber, InvalidOid,
+							   C_COLLATION_OID, F_TEXTEQ, CStringGetTextDatum(key));
+	}
+	scan->desc = systable_beginscan(scan->table, indexid, OidIsValid(indexid),
+									snapshot, key ? 1 : 0, &scankey);
+}
+
+static HeapTuple
+scan_next(CatalogScan *scan)
+{
+	return systable_getnext(scan->desc);
+}
+
+/* The lock is kept no longer than the scan: registering must not wait for a long transaction that emitted. */
+static void
+scan_end(CatalogScan *scan)
+{
+	systable_endscan(scan->desc);
+	table_close(scan->table, AccessShareLock);
+}
+
+/* The name of a row whose column attnum is key. */
+static char *
+find_user(const char *table, const char *index, AttrNumber attnum, AttrNumber name,
+		  const char *key, Snapshot snapshot)
+{
+	CatalogScan scan;
+	HeapTuple	tuple;
+	char	   *user = NULL;
+
+	scan_begin(&scan, table, index, attnum, key, snapshot);
+	if ((tuple = scan_next(&scan)) != NULL)
+		user = get_string(&scan, tuple, name);
+	scan_end(&scan);
+	return user;
+}
+
+static char *
+get_string(CatalogScan *scan, HeapTuple tuple, AttrNumber attnum)
+{
+	bool		isnull;
+	Datum		value = heap_getattr(tuple, attnum, RelationGetDescr(scan->table), &isnull);
+
+	return isnull ? NULL : TextDatumGetCString(value);
+}
+
+static bool
+get_bool(CatalogScan *scan, HeapTuple tuple, AttrNumber attnum, bool *isnull)
+{
+	Datum		value = heap_getattr(tuple, attnum, RelationGetDescr(scan->table), isnull);
+
+	return !*isnull && DatumGetBool(value);
+}
+
+static List *
+get_string_list(CatalogScan *scan, HeapTuple tuple, AttrNumber attnum)
+{
+	List	   *strings = NIL;
+	bool		isnull;
+	Datum		value = heap_getattr(tuple, attnum, RelationGetDescr(scan->table), &isnull);
+	Datum	   *elements;
+	int			count;
+
+	if (isnull)
+		return NIL;
+	deconstruct_array(DatumGetArrayTypeP(value), TEXTOID, -1, false, TYPALIGN_INT,
+					  &elements, NULL, &count);
+	for (int i = 0; i < count; i++)
+		strings = lappend(strings, TextDatumGetCString(elements[i]));
+	return strings;
+}
+
+static DomevMappingRow *
+get_mapping(CatalogScan *scan, HeapTuple tuple)
+{
+	DomevMappingRow *row = palloc(sizeof(DomevMappingRow));
+	bool		isnull;
+
+	row->mapping = get_string(scan, tuple, MAPPINGS_MAPPING);
+	row->function = get_string(scan, tuple, MAPPINGS_FUNCTION);
+	row->owner = DatumGetObjectId(heap_getattr(tuple, MAPPINGS_OWNER,
+											   RelationGetDescr(scan->table), &isnull));
+	row->topic = get_string(scan, tuple, MAPPINGS_TOPIC);
+	row->produces = get_string_list(scan, tuple, MAPPINGS_PRODUCES);
+	return row;
+}
+
+static int
+compare_mappings(const ListCell *a, const ListCell *b)
+{
+	return strcmp(((DomevMappingRow *) lfirst(a))->mapping,
+				  ((DomevMappingRow *) lfirst(b))->mapping);
+}

@@ -1,0 +1,181 @@
+/*-------------------------------------------------------------------------
+ *
+ * domev.h
+ *	  What a mapping written in C needs.
+ *
+ * Installed by "make install" into the server's include folder, as
+ * extension/domev/domev.h.  Everything here is inline: a library that uses
+ * it need not be linked against domev, nor loaded after it.
+ *
+ * A mapping is a function of one argument of type domev.domain_event that
+ * returns domev.integration_event, or SETOF it:
+ *
+ *	  PG_FUNCTION_INFO_V1(order_placed);
+ *
+ *	  Datum
+ *	  order_placed(PG_FUNCTION_ARGS)
+ *	  {
+ *		  DomevDomainEvent in;
+ *		  DomevIntegrationEvent out = {0};
+ *
+ *		  domev_get_domain_event(PG_GETARG_HEAPTUPLEHEADER(0), &in);
+ *		  out.event_type = "shop.order-placed.v1";
+ *		  out.payload = in.payload;
+ *		  PG_RETURN_DATUM(domev_integration_event_datum(fcinfo, &out));
+ *	  }
+ *
+ * Copyright (c) 2026, domev contributors
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef DOMEV_H
+#define DOMEV_H
+
+#include "access/htup_details.h"
+#include "executor/executor.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "utils/builtins.h"
+#include "utils/jsonb.h"
+#include "utils/timestamp.h"
+#include "utils/tuplestore.h"
+#include "utils/typcache.h"
+#include "utils/uuid.h"
+
+/* The attributes of type domev.domain_event. */
+enum
+{
+	DOMEV_DOMAIN_EVENT_EVENT_ID,
+	DOMEV_DOMAIN_EVENT_EVENT_TYPE,
+	DOMEV_DOMAIN_EVENT_AGGREGATE_TYPE,
+	DOMEV_DOMAIN_EVENT_AGGREGATE_ID,
+	DOMEV_DOMAIN_EVENT_AGGREGATE_VERSION,
+	DOMEV_DOMAIN_EVENT_PAYLOAD,
+	DOMEV_DOMAIN_EVENT_HEADERS,
+	DOMEV_DOMAIN_EVENT_OCCURRED_AT,
+	DOMEV_DOMAIN_EVENT_ATTRIBUTES
+};
+
+/* The attributes of type domev.integration_event. */
+enum
+{
+	DOMEV_INTEGRATION_EVENT_TOPIC,
+	DOMEV_INTEGRATION_EVENT_EVENT_TYPE,
+	DOMEV_INTEGRATION_EVENT_KEY,
+	DOMEV_INTEGRATION_EVENT_PAYLOAD,
+	DOMEV_INTEGRATION_EVENT_DATA,
+	DOMEV_INTEGRATION_EVENT_CONTENT_TYPE,
+	DOMEV_INTEGRATION_EVENT_DATA_SCHEMA,
+	DOMEV_INTEGRATION_EVENT_HEADERS,
+	DOMEV_INTEGRATION_EVENT_ATTRIBUTES
+};
+
+/* What a mapping takes.  Everything lives in the function's memory context. */
+typedef struct DomevDomainEvent
+{
+	pg_uuid_t	event_id;
+	char	   *event_type;
+	char	   *aggregate_type;
+	char	   *aggregate_id;
+	bool		has_aggregate_version;
+	int64		aggregate_version;
+	Jsonb	   *payload;
+	Jsonb	   *headers;		/* NULL: none */
+	TimestampTz occurred_at;
+} DomevDomainEvent;
+
+/* What it returns.  Start from {0} and set what the event has. */
+typedef struct DomevIntegrationEvent
+{
+	const char *topic;			/* NULL: the mapping's */
+	const char *event_type;
+	const char *key;			/* NULL: the aggregate id */
+	Jsonb	   *payload;		/* either this */
+	bytea	   *data;			/* or this */
+	const char *content_type;
+	const char *data_schema;
+	Jsonb	   *headers;
+} DomevIntegrationEvent;
+
+/* Takes the argument apart. */
+static inline void
+domev_get_domain_event(HeapTupleHeader tuple, DomevDomainEvent *event)
+{
+	Datum		values[DOMEV_DOMAIN_EVENT_ATTRIBUTES];
+	bool		nulls[DOMEV_DOMAIN_EVENT_ATTRIBUTES];
+
+	for (int i = 0; i < DOMEV_DOMAIN_EVENT_ATTRIBUTES; i++)
+		values[i] = GetAttributeByNum(tuple, i + 1, &nulls[i]);
+
+	/* domev never leaves these NULL. */
+	event->event_id = *DatumGetUUIDP(values[DOMEV_DOMAIN_EVENT_EVENT_ID]);
+	event->event_type = TextDatumGetCString(values[DOMEV_DOMAIN_EVENT_EVENT_TYPE]);
+	event->aggregate_type = TextDatumGetCString(values[DOMEV_DOMAIN_EVENT_AGGREGATE_TYPE]);
+	event->aggregate_id = TextDatumGetCString(values[DOMEV_DOMAIN_EVENT_AGGREGATE_ID]);
+	event->payload = DatumGetJsonbP(values[DOMEV_DOMAIN_EVENT_PAYLOAD]);
+	event->occurred_at = DatumGetTimestampTz(values[DOMEV_DOMAIN_EVENT_OCCURRED_AT]);
+
+	event->has_aggregate_version = !nulls[DOMEV_DOMAIN_EVENT_AGGREGATE_VERSION];
+	event->aggregate_version = event->has_aggregate_version ?
+		DatumGetInt64(values[DOMEV_DOMAIN_EVENT_AGGREGATE_VERSION]) : 0;
+	event->headers = nulls[DOMEV_DOMAIN_EVENT_HEADERS] ? NULL :
+		DatumGetJsonbP(values[DOMEV_DOMAIN_EVENT_HEADERS]);
+}
+
+/* Fills values and nulls, of DOMEV_INTEGRATION_EVENT_ATTRIBUTES elements. */
+static inline void
+domev_fill_integration_event(const DomevIntegrationEvent *event, Datum *values, bool *nulls)
+{
+	const char *strings[DOMEV_INTEGRATION_EVENT_ATTRIBUTES] = {NULL};
+	const void *pointers[DOMEV_INTEGRATION_EVENT_ATTRIBUTES] = {NULL};
+
+	strings[DOMEV_INTEGRATION_EVENT_TOPIC] = event->topic;
+	strings[DOMEV_INTEGRATION_EVENT_EVENT_TYPE] = event->event_type;
+	strings[DOMEV_INTEGRATION_EVENT_KEY] = event->key;
+	strings[DOMEV_INTEGRATION_EVENT_CONTENT_TYPE] = event->content_type;
+	strings[DOMEV_INTEGRATION_EVENT_DATA_SCHEMA] = event->data_schema;
+	pointers[DOMEV_INTEGRATION_EVENT_PAYLOAD] = event->payload;
+	pointers[DOMEV_INTEGRATION_EVENT_DATA] = event->data;
+	pointers[DOMEV_INTEGRATION_EVENT_HEADERS] = event->headers;
+
+	for (int i = 0; i < DOMEV_INTEGRATION_EVENT_ATTRIBUTES; i++)
+	{
+		nulls[i] = strings[i] == NULL && pointers[i] == NULL;
+		values[i] = strings[i] ? CStringGetTextDatum(strings[i]) : PointerGetDatum(pointers[i]);
+	}
+}
+
+/* The result of a function RETURNS domev.integration_event. */
+static inline Datum
+domev_integration_event_datum(FunctionCallInfo fcinfo, const DomevIntegrationEvent *event)
+{
+	Datum		values[DOMEV_INTEGRATION_EVENT_ATTRIBUTES];
+	bool		nulls[DOMEV_INTEGRATION_EVENT_ATTRIBUTES];
+	TupleDesc	tupdesc;
+
+	if (get_call_result_type(fcinfo, NULL, &tupdesc) != TYPEFUNC_COMPOSITE ||
+		tupdesc->natts != DOMEV_INTEGRATION_EVENT_ATTRIBUTES)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("function does not return domev.integration_event as this library knows it"),
+				 errhint("Build the library against the header of the installed domev.")));
+	domev_fill_integration_event(event, values, nulls);
+	return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(tupdesc), values, nulls));
+}
+
+/*
+ * Adds one result of a function RETURNS SETOF domev.integration_event, which
+ * has called InitMaterializedSRF(fcinfo, 0) before and returns (Datum) 0.
+ */
+static inline void
+domev_put_integration_event(FunctionCallInfo fcinfo, const DomevIntegrationEvent *event)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	Datum		values[DOMEV_INTEGRATION_EVENT_ATTRIBUTES];
+	bool		nulls[DOMEV_INTEGRATION_EVENT_ATTRIBUTES];
+
+	domev_fill_integration_event(event, values, nulls);
+	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+}
+
+#endif							/* DOMEV_H */

@@ -1,0 +1,32 @@
+/*-------------------------------------------------------------------------
+ *
+ * emit.h
+ *	  What happens when an event is raised?
+ *
+ * Copyright (c) 2026, domev contributors
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef DOMEV_EMIT_H
+#define DOMEV_EMIT_H
+
+#include "event.h"
+#include "utils/jsonb.h"
+
+/* A domain event as it is raised; strings and values are the caller's. */
+typedef struct DomevRaised
+{
+	const char *event_type;
+	const char *aggregate_id;
+	Jsonb	   *payload;
+	Jsonb	   *headers;		/* NULL: none but those of the context */
+	bool		has_aggregate_version;
+	int64		aggregate_version;
+	const pg_uuid_t *event_id;	/* NULL: a new one */
+	bool		claim_id;		/* an id that must be emitted once only */
+	TimestampTz occurred_at;
+} DomevRaised;
+
+extern pg_uuid_t domev_emit_event(const DomevRaised *raised);
+
+#endif							/* DOMEV_EMIT_H */

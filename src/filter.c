@@ -1,0 +1,237 @@
+/*-------------------------------------------------------------------------
+ *
+ * filter.c
+ *	  Which changes are events, and which of them does this client get?
+ *
+ * A cache, for one decoding session, of what domev's tables say as of the
+ * event that is decoded: the snapshot of a systable scan is the historic one
+ * then, and invalidations arrive as the decoding passes the changes that
+ * caused them.  So a topic made later is known from where the stream reaches
+ * its making.
+ *
+ * The invalidation callbacks cannot be taken back and may outlive the
+ * session, so they only count; the session compares.
+ *
+ * Copyright (c) 2026, domev contributors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog/namespace.h"
+#include "catalog/partition.h"
+#include "filter.h"
+#include "utils/hsearch.h"
+#include "utils/inval.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/syscache.h"
+
+#include "compat.h"
+
+/* A relation in domev's schema. */
+typedef struct RelationEntry
+{
+	Oid			relid;			/* the key */
+	bool		is_outbox;		/* a partition of it */
+	AttrNumber	columns[DOMEV_OUTBOX_COLUMNS];
+} RelationEntry;
+
+/* A topic, whether it exists or not. */
+typedef struct TopicEntry
+{
+	char		name[DOMEV_MAX_NAME + 1];	/* the key */
+	bool		exists;
+	bool		external;
+} TopicEntry;
+
+struct DomevFilter
+{
+	const DomevOptions *options;
+	MemoryContext cache;		/* what is below, but for known */
+	uint64		known;			/* catalogs_changed when it was filled */
+	Oid			schema;			/* InvalidOid: there is no domev here */
+	HTAB	   *relations;
+	HTAB	   *topics;
+	char	   *source;
+	uint8	   *message_key;	/* NULL: not read, or there is none */
+	bool		message_key_read;
+};
+
+/* Counts what may change the answers. */
+static uint64 catalogs_changed = 0;
+
+static void refresh(DomevFilter *filter);
+static HTAB *make_table(DomevFilter *filter, const char *name, Size key_size,
+						Size entry_size, int flags);
+static bool is_outbox_partition(Relation relation);
+static const TopicEntry *find_topic(DomevFilter *filter, DomevText topic);
+static void relcache_callback(Datum arg, Oid relid);
+static void namespace_callback(Datum arg, SysCacheIdentifier cacheid, uint32 hashvalue);
+
+/* Lives in the current memory context. */
+DomevFilter *
+domev_filter_create(const DomevOptions *options)
+{
+	static bool watching = false;
+	DomevFilter *filter = palloc0(sizeof(DomevFilter));
+
+	if (!watching)
+	{
+		CacheRegisterRelcacheCallback(relcache_callback, (Datum) 0);
+		CacheRegisterSyscacheCallback(NAMESPACEOID, namespace_callback, (Datum) 0);
+		watching = true;
+	}
+	filter->options = options;
+	filter->cache = AllocSetContextCreate(CurrentMemoryContext, "domev filter",
+										  ALLOCSET_DEFAULT_SIZES);
+	filter->known = catalogs_changed - 1;
+	return filter;
+}
+
+/*
+ * Where a relation has the columns of the outbox, indexed by
+ * DomevOutboxColumn; NULL: it is none of its partitions.  Called for every
+ * change in the database, so the first comparison has to settle most of them.
+ */
+const AttrNumber *
+domev_filter_columns(DomevFilter *filter, Relation relation)
+{
+	RelationEntry *entry;
+	bool		found;
+
+	refresh(filter);
+	if (RelationGetNamespace(relation) != filter->schema &&
+		!(relation->rd_rel->relispartition && OidIsValid(filter->schema)))
+		return NULL;
+	entry = hash_search(filter->relations, &RelationGetRelid(relation), HASH_ENTER, &found);
+	if (!found)
+	{
+		/* Should the lookup fail, the entry must not say yes. */
+		entry->is_outbox = false;
+		entry->is_outbox = is_outbox_partition(relation) &&
+			domev_event_find_columns(RelationGetDescr(relation), entry->columns);
+	}
+	return entry->is_outbox ? entry->columns : NULL;
+}
+
+/* The key of the MAC; NULL: there is none. */
+const uint8 *
+domev_filter_message_key(DomevFilter *filter)
+{
+	refresh(filter);
+	if (!filter->message_key_read && OidIsValid(domev_catalog_table("message_key")))
+	{
+		uint8	   *key = MemoryContextAlloc(filter->cache, DOMEV_SIPHASH_SIZE);
+
+		if (domev_catalog_message_key(NULL, key))
+			filter->message_key = key;
+	}
+	filter->message_key_read = true;
+	return filter->message_key;
+}
+
+const char *
+domev_filter_source(DomevFilter *filter)
+{
+	refresh(filter);
+	if (filter->source == NULL)
+		filter->source = MemoryContextStrdup(filter->cache, domev_catalog_source(NULL));
+	return filter->source;
+}
+
+/* Did the client ask for this event? */
+bool
+domev_filter_wants(DomevFilter *filter, DomevText topic, DomevText event_type)
+{
+	const DomevOptions *options = filter->options;
+
+	if (!domev_options_match(options->topics, topic) ||
+		!domev_options_match(options->event_types, event_type))
+		return false;
+	if (options->has_scope)
+	{
+		const TopicEntry *entry = find_topic(filter, topic);
+
+		return entry != NULL && entry->exists && entry->external == options->external;
+	}
+	return true;
+}
+
+/* Forgets everything if anything may have changed. */
+static void
+refresh(DomevFilter *filter)
+{
+	if (filter->known == catalogs_changed)
+		return;
+	MemoryContextReset(filter->cache);
+	filter->source = NULL;
+	filter->message_key = NULL;
+	filter->message_key_read = false;
+	filter->relations = make_table(filter, "domev relations", sizeof(Oid),
+								   sizeof(RelationEntry), HASH_BLOBS);
+	filter->topics = make_table(filter, "domev topics", DOMEV_MAX_NAME + 1,
+								sizeof(TopicEntry), HASH_STRINGS);
+
+	/* Before anything is read: what comes while it is must be noticed. */
+	filter->known = catalogs_changed;
+	filter->schema = get_namespace_oid(DOMEV_SCHEMA, true);
+}
+
+static HTAB *
+make_table(DomevFilter *filter, const char *name, Size key_size, Size entry_size, int flags)
+{
+	HASHCTL		ctl;
+
+	ctl.keysize = key_size;
+	ctl.entrysize = entry_size;
+	ctl.hcxt = filter->cache;
+	return hash_create(name, 16, &ctl, HASH_ELEM | HASH_CONTEXT | flags);
+}
+
+static bool
+is_outbox_partition(Relation relation)
+{
+	Oid			outbox = domev_catalog_table("outbox");
+
+	return OidIsValid(outbox) && relation->rd_rel->relispartition &&
+		list_member_oid(get_partition_ancestors(RelationGetRelid(relation)), outbox);
+}
+
+static const TopicEntry *
+find_topic(DomevFilter *filter, DomevText topic)
+{
+	char		name[DOMEV_MAX_NAME + 1];
+	TopicEntry *entry;
+	DomevTopic	row;
+
+	if (topic.size > DOMEV_MAX_NAME)
+		return NULL;
+	memcpy(name, topic.data, topic.size);
+	name[topic.size] = '\0';
+
+	refresh(filter);
+	entry = hash_search(filter->topics, name, HASH_FIND, NULL);
+	if (entry == NULL)
+	{
+		bool		exists = OidIsValid(domev_catalog_table("topics")) &&
+			domev_catalog_topic(name, NULL, &row);
+
+		entry = hash_search(filter->topics, name, HASH_ENTER, NULL);
+		entry->exists = exists;
+		entry->external = exists && row.external;
+	}
+	return entry;
+}
+
+static void
+relcache_callback(Datum arg, Oid relid)
+{
+	catalogs_changed++;
+}
+
+static void
+namespace_callback(Datum arg, SysCacheIdentifier cacheid, uint32 hashvalue)
+{
+	catalogs_changed++;
+}

@@ -1,0 +1,28 @@
+/*-------------------------------------------------------------------------
+ *
+ * filter.h
+ *	  Which changes are events, and which of them does this client get?
+ *
+ * Copyright (c) 2026, domev contributors
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef DOMEV_FILTER_H
+#define DOMEV_FILTER_H
+
+#include "catalog.h"
+#include "options.h"
+
+typedef struct DomevFilter DomevFilter;
+
+/*
+ * options must outlive the filter.  What the other functions return lives
+ * until the next of them is called.
+ */
+extern DomevFilter *domev_filter_create(const DomevOptions *options);
+extern const AttrNumber *domev_filter_columns(DomevFilter *filter, Relation relation);
+extern const uint8 *domev_filter_message_key(DomevFilter *filter);
+extern const char *domev_filter_source(DomevFilter *filter);
+extern bool domev_filter_wants(DomevFilter *filter, DomevText topic, DomevText event_type);
+
+#endif							/* DOMEV_FILTER_H */

@@ -1,0 +1,572 @@
+/*-------------------------------------------------------------------------
+ *
+ * mapping.c
+ *	  How is a mapping function found fit, and run?
+ *
+ * A mapping is somebody's code, run in the transaction of somebody else who
+ * emits.  So it runs as its owner, in a security-restricted operation, with a
+ * safe search_path and settings of its own, in a transaction that is
+ * read-only meanwhile: it computes and reads, and can do nothing to the one
+ * who emits.  It sees all that the transaction has written so far.
+ *
+ * SQL and PL functions run through one kept plan each, so that the planner
+ * can inline an SQL function; C functions are called directly.
+ *
+ * A function is registered by name and looked up again whenever PostgreSQL
+ * says that functions have changed.  One that is gone, or that is somebody
+ * else's by now, is an error: never a silently missing event.
+ *
+ * Copyright (c) 2026, domev contributors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "access/xact.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_language.h"
+#include "catalog/pg_proc.h"
+#include "executor/spi.h"
+#include "mapping.h"
+#include "miscadmin.h"
+#include "nodes/plannodes.h"
+#include "utils/array.h"
+#include "utils/guc.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/plancache.h"
+#include "utils/snapmgr.h"
+#include "utils/syscache.h"
+
+#include "compat.h"
+
+/* What is known of a function that was found fit. */
+typedef struct Function
+{
+	Oid			oid;
+	Oid			owner;
+	Oid			event_type_oid; /* of type domev.domain_event */
+	bool		in_c;
+	bool		in_sql;
+	bool		returns_set;
+	bool		sets_search_path;
+} Function;
+
+/* Lives in the registry's memory context. */
+struct DomevMappingCall
+{
+	Function	function;
+	uint64		checked;		/* functions_changed when it was looked up */
+	SPIPlanPtr	plan;			/* of SQL and PL functions; NULL until first run */
+	FmgrInfo	flinfo;			/* of C functions */
+	MemoryContextCallback cleanup;	/* frees the plan */
+};
+
+/* What is put back when a mapping has ended. */
+typedef struct Caller
+{
+	Oid			userid;
+	int			sec_context;
+	int			nestlevel;
+	bool		read_only;
+} Caller;
+
+/* Counts the times that PostgreSQL said that a function or a schema changed. */
+static uint64 functions_changed = 0;
+
+/* True while a mapping runs. */
+static bool running = false;
+
+static void prepare_call(DomevMapping *mapping);
+static void find_function(const char *name, Function *function);
+static HeapTuple search_function(const char *name, Oid argtype);
+static void check_signature(const char *name, Form_pg_proc proc);
+static void check_security(const char *name, HeapTuple tuple, Function *function);
+static bool sets_search_path(HeapTuple tuple);
+static void check_owner(DomevMapping *mapping, Function *function);
+static void enter(const Function *function, Caller *caller);
+static void leave(const Caller *caller);
+static SPIPlanPtr make_plan(const Function *function);
+static List *run_plan(DomevMappingCall *call, Datum event, MemoryContext result_context);
+static void free_plan(void *arg);
+static List *run_c(DomevMappingCall *call, Datum event, MemoryContext result_context);
+static List *drain_c_set(FunctionCallInfo fcinfo, Datum first, MemoryContext result_context);
+static List *add_composite(List *results, Datum composite, MemoryContext result_context);
+static List *add_result(List *results, HeapTuple tuple, TupleDesc tupdesc,
+						MemoryContext result_context);
+static void count_change(Datum arg, SysCacheIdentifier cacheid, uint32 hashvalue);
+
+/* ----------------------------------------------------------------
+ *		Running
+ * ----------------------------------------------------------------
+ */
+
+bool
+domev_mapping_running(void)
+{
+	return running;
+}
+
+/*
+ * What the mapping makes of the event, a datum of type domev.domain_event: a
+ * list of DomevIntegrationEvent *, palloc'd in the current memory context.
+ * Raises what the function raises; all that was changed for it is put back
+ * by the end of the (sub)transaction then, and "running" here.
+ */
+List *
+domev_mapping_run(DomevMapping *mapping, Datum domain_event)
+{
+	MemoryContext result_context = CurrentMemoryContext;
+	List	   *volatile results = NIL;
+	DomevMappingCall *call;
+	Caller		caller;
+
+	prepare_call(mapping);
+	call = mapping->call;
+
+	running = true;
+	PG_TRY();
+	{
+		enter(&call->function, &caller);
+		if (call->function.in_c)
+			results = run_c(call, domain_event, result_context);
+		else
+			results = run_plan(call, domain_event, result_context);
+		leave(&caller);
+	}
+	PG_FINALLY();
+	{
+		running = false;
+	}
+	PG_END_TRY();
+	return results;
+}
+
+/* Becomes the function's owner, with nothing of the caller's to spoil. */
+static void
+enter(const Function *function, Caller *caller)
+{
+	GetUserIdAndSecContext(&caller->userid, &caller->sec_context);
+	caller->nestlevel = NewGUCNestLevel();
+	caller->read_only = XactReadOnly;
+
+	SetUserIdAndSecContext(function->owner, caller->sec_context |
+						   SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
+	if (!function->sets_search_path)
+		RestrictSearchPath();
+	XactReadOnly = true;
+
+	/*
+	 * To see what the transaction has written, the statement included that
+	 * fires this.  Never GetLatestSnapshot(): in REPEATABLE READ the mapping
+	 * must see what the transaction sees.
+	 */
+	CommandCounterIncrement();
+	PushActiveSnapshot(GetTransactionSnapshot());
+}
+
+static void
+leave(const Caller *caller)
+{
+	PopActiveSnapshot();
+	XactReadOnly = caller->read_only;
+	AtEOXact_GUC(false, caller->nestlevel);	/* undo what the function SET */
+	SetUserIdAndSecContext(caller->userid, caller->sec_context);
+}
+
+/* Through a plan that is kept as long as the registry's cache is. */
+static List *
+run_plan(DomevMappingCall *call, Datum event, MemoryContext result_context)
+{
+	List	   *results = NIL;
+
+	SPI_connect();
+	if (call->plan == NULL)
+	{
+		SPIPlanPtr	plan = make_plan(&call->function);
+
+		SPI_keepplan(plan);
+		call->plan = plan;
+	}
+	if (SPI_execute_plan(call->plan, &event, NULL, true, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not run a mapping function");
+	for (uint64 i = 0; i < SPI_processed; i++)
+		results = add_result(results, SPI_tuptable->vals[i], SPI_tuptable->tupdesc, result_context);
+	SPI_finish();
+	return results;
+}
+
+static SPIPlanPtr
+make_plan(const Function *function)
+{
+	Oid			argtypes[] = {function->event_type_oid};
+	char	   *name = quote_qualified_identifier(get_namespace_name(get_func_namespace(function->oid)),
+												  get_func_name(function->oid));
+	SPIPlanPtr	plan = SPI_prepare(psprintf("SELECT * FROM %s($1)", name), 1, argtypes);
+
+	if (plan == NULL)
+		elog(ERROR, "could not plan a mapping function: %s", SPI_result_code_string(SPI_result));
+	return plan;
+}
+
+static void
+free_plan(void *arg)
+{
+	DomevMappingCall *call = arg;
+
+	if (call->plan != NULL)
+		SPI_freeplan(call->plan);
+	call->plan = NULL;
+}
+
+static List *
+run_c(DomevMappingCall *call, Datum event, MemoryContext result_context)
+{
+	LOCAL_FCINFO(fcinfo, 1);
+	ReturnSetInfo rsinfo;
+	List	   *results = NIL;
+	Datum		result;
+
+	memset(&rsinfo, 0, sizeof(rsinfo));
+	rsinfo.type = T_ReturnSetInfo;
+	rsinfo.econtext = CreateStandaloneExprContext();
+	rsinfo.allowedModes = SFRM_ValuePerCall | SFRM_Materialize;
+	rsinfo.returnMode = SFRM_ValuePerCall;
+
+	InitFunctionCallInfoData(*fcinfo, &call->flinfo, 1, InvalidOid, NULL,
+							 call->function.returns_set ? (Node *) &rsinfo : NULL);
+	fcinfo->args[0].value = event;
+	fcinfo->args[0].isnull = false;
+	result = FunctionCallInvoke(fcinfo);
+	if (call->function.returns_set)
+		results = drain_c_set(fcinfo, result, result_context);
+	else if (!fcinfo->isnull)
+		results = add_composite(results, result, result_context);
+	FreeExprContext(rsinfo.econtext, true);
+	return results;
+}
+
+/* A set comes either in a tuplestore or one by one. */
+static List *
+drain_c_set(FunctionCallInfo fcinfo, Datum first, MemoryContext result_context)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	List	   *results = NIL;
+	TupleTableSlot *slot;
+
+	if (rsinfo->returnMode == SFRM_ValuePerCall)
+	{
+		while (rsinfo->isDone != ExprEndResult)
+		{
+			if (!fcinfo->isnull)
+				results = add_composite(results, first, result_context);
+			if (rsinfo->isDone == ExprSingleResult)
+				break;
+			fcinfo->isnull = false;
+			first = FunctionCallInvoke(fcinfo);
+		}
+		return results;
+	}
+	if (rsinfo->setResult == NULL)
+		return NIL;
+	slot = MakeSingleTupleTableSlot(rsinfo->setDesc, &TTSOpsMinimalTuple);
+	while (tuplestore_gettupleslot(rsinfo->setResult, true, false, slot))
+	{
+		bool		shouldFree;
+		HeapTuple	tuple = ExecFetchSlotHeapTuple(slot, true, &shouldFree);
+
+		results = add_result(results, tuple, rsinfo->setDesc, result_context);
+	}
+	ExecDropSingleTupleTableSlot(slot);
+	tuplestore_end(rsinfo->setResult);
+	return results;
+}
+
+/* ----------------------------------------------------------------
+ *		Results
+ * ----------------------------------------------------------------
+ */
+
+static List *
+add_composite(List *results, Datum composite, MemoryContext result_context)
+{
+	HeapTupleHeader header = DatumGetHeapTupleHeader(composite);
+	TupleDesc	tupdesc = lookup_rowtype_tupdesc(HeapTupleHeaderGetTypeId(header),
+												 HeapTupleHeaderGetTypMod(header));
+	HeapTupleData tuple;
+
+	tuple.t_len = HeapTupleHeaderGetDatumLength(header);
+	ItemPointerSetInvalid(&tuple.t_self);
+	tuple.t_tableOid = InvalidOid;
+	tuple.t_data = header;
+	results = add_result(results, &tuple, tupdesc, result_context);
+	ReleaseTupleDesc(tupdesc);
+	return results;
+}
+
+/* Appends a copy of one result; a NULL result, which is a row of NULLs, is no event. */
+static List *
+add_result(List *results, HeapTuple tuple, TupleDesc tupdesc, MemoryContext result_context)
+{
+	Datum		values[DOMEV_INTEGRATION_EVENT_ATTRIBUTES];
+	bool		nulls[DOMEV_INTEGRATION_EVENT_ATTRIBUTES];
+	bool		all_null = true;
+	DomevIntegrationEvent *event;
+	MemoryContext old;
+
+	if (tupdesc->natts != DOMEV_INTEGRATION_EVENT_ATTRIBUTES)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("mapping function did not return domev.integration_event")));
+	heap_deform_tuple(tuple, tupdesc, values, nulls);
+	for (int i = 0; i < DOMEV_INTEGRATION_EVENT_ATTRIBUTES; i++)
+		all_null = all_null && nulls[i];
+	if (all_null)
+		return results;
+
+	old = MemoryContextSwitchTo(result_context);
+	event = palloc0(sizeof(DomevIntegrationEvent));
+#define STRING(attribute) \
+	(nulls[DOMEV_INTEGRATION_EVENT_##attribute] ? NULL : \
+	 TextDatumGetCString(values[DOMEV_INTEGRATION_EVENT_##attribute]))
+	event->topic = STRING(TOPIC);
+	event->event_type = STRING(EVENT_TYPE);
+	event->key = STRING(KEY);
+	event->content_type = STRING(CONTENT_TYPE);
+	event->data_schema = STRING(DATA_SCHEMA);
+#undef STRING
+	if (!nulls[DOMEV_INTEGRATION_EVENT_PAYLOAD])
+		event->payload = DatumGetJsonbPCopy(values[DOMEV_INTEGRATION_EVENT_PAYLOAD]);
+	if (!nulls[DOMEV_INTEGRATION_EVENT_DATA])
+		event->data = DatumGetByteaPCopy(values[DOMEV_INTEGRATION_EVENT_DATA]);
+	if (!nulls[DOMEV_INTEGRATION_EVENT_HEADERS])
+		event->headers = DatumGetJsonbPCopy(values[DOMEV_INTEGRATION_EVENT_HEADERS]);
+	results = lappend(results, event);
+	MemoryContextSwitchTo(old);
+	return results;
+}
+
+/* ----------------------------------------------------------------
+ *		Functions
+ * ----------------------------------------------------------------
+ */
+
+/* Looks the function up, unless nothing has changed since that was done. */
+static void
+prepare_call(DomevMapping *mapping)
+{
+	static bool watching = false;
+	DomevMappingCall *call = mapping->call;
+	Function	function;
+	MemoryContext context = domev_registry_context();
+	uint64		now = functions_changed;
+
+	if (!watching)
+	{
+		CacheRegisterSyscacheCallback(PROCOID, count_change, (Datum) 0);
+		CacheRegisterSyscacheCallback(NAMESPACEOID, count_change, (Datum) 0);
+		watching = true;
+	}
+	if (call != NULL && call->checked == now)
+		return;
+	if (call == NULL)
+	{
+		call = MemoryContextAllocZero(context, sizeof(DomevMappingCall));
+		call->cleanup.func = free_plan;
+		call->cleanup.arg = call;
+		MemoryContextRegisterResetCallback(context, &call->cleanup);
+		mapping->call = call;
+	}
+
+	/* When this fails, the next emit tries again. */
+	call->checked = now - 1;
+	find_function(mapping->function, &function);
+	check_owner(mapping, &function);
+	if (function.oid != call->function.oid)
+		free_plan(call);
+	call->function = function;
+	if (function.in_c)
+		fmgr_info_cxt(function.oid, &call->flinfo, context);
+	call->checked = now;
+}
+
+static void
+count_change(Datum arg, SysCacheIdentifier cacheid, uint32 hashvalue)
+{
+	functions_changed++;
+}
+
+/* Finds a function by its qualified name and makes sure that it is fit. */
+static void
+find_function(const char *name, Function *function)
+{
+	HeapTuple	tuple;
+	Form_pg_proc proc;
+
+	memset(function, 0, sizeof(Function));
+	function->event_type_oid = domev_catalog_type("domain_event");
+	tuple = search_function(name, function->event_type_oid);
+	if (!HeapTupleIsValid(tuple))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_FUNCTION),
+				 errmsg("mapping function %s(domev.domain_event) does not exist", name),
+				 errhint("A mapping function takes one argument of type domev.domain_event. If it was dropped or renamed, create it again, or register another one with domev.alter_mapping.")));
+	proc = (Form_pg_proc) GETSTRUCT(tuple);
+	check_signature(name, proc);
+	function->oid = proc->oid;
+	function->owner = proc->proowner;
+	function->in_c = proc->prolang == ClanguageId;
+	function->in_sql = proc->prolang == SQLlanguageId;
+	function->returns_set = proc->proretset;
+	check_security(name, tuple, function);
+	ReleaseSysCache(tuple);
+}
+
+/*
+ * In the syscache itself: the parser's functions would demand of whoever
+ * emits the right to use the function's schema.
+ */
+static HeapTuple
+search_function(const char *name, Oid argtype)
+{
+	List	   *names = domev_qualified_name_list_compat(name);
+	Oid			schema;
+
+	if (list_length(names) != 2)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("function \"%s\" is not named with its schema", name),
+				 errhint("Give a name such as \"shop.map_order_placed\".")));
+	schema = get_namespace_oid(strVal(linitial(names)), true);
+	if (!OidIsValid(schema))
+		return NULL;
+	return SearchSysCache3(PROCNAMEARGSNSP, CStringGetDatum(strVal(lsecond(names))),
+						   PointerGetDatum(buildoidvector(&argtype, 1)),
+						   ObjectIdGetDatum(schema));
+}
+
+static void
+check_signature(const char *name, Form_pg_proc proc)
+{
+	if (proc->prokind != PROKIND_FUNCTION || OidIsValid(proc->provariadic) ||
+		proc->prorettype != domev_catalog_type("integration_event"))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_FUNCTION_DEFINITION),
+				 errmsg("function %s cannot be a mapping", name),
+				 errdetail("It must return domev.integration_event or SETOF domev.integration_event.")));
+}
+
+static void
+check_security(const char *name, HeapTuple tuple, Function *function)
+{
+	function->sets_search_path = sets_search_path(tuple);
+	if (((Form_pg_proc) GETSTRUCT(tuple))->prosecdef)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_FUNCTION_DEFINITION),
+				 errmsg("function %s cannot be a mapping", name),
+				 errdetail("It is SECURITY DEFINER."),
+				 errhint("A mapping runs as its owner anyway: ALTER FUNCTION … SECURITY INVOKER.")));
+	if (!function->in_c && !function->sets_search_path &&
+		heap_attisnull(tuple, Anum_pg_proc_prosqlbody, NULL))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_FUNCTION_DEFINITION),
+				 errmsg("function %s cannot be a mapping", name),
+				 errdetail("What it refers to depends on the search_path of whoever calls it."),
+				 errhint("Give it an SQL-standard body (BEGIN ATOMIC), or a fixed path: ALTER FUNCTION … SET search_path = …")));
+}
+
+static bool
+sets_search_path(HeapTuple tuple)
+{
+	bool		isnull;
+	Datum		config = SysCacheGetAttr(PROCOID, tuple, Anum_pg_proc_proconfig, &isnull);
+	Datum	   *settings;
+	int			count;
+
+	if (isnull)
+		return false;
+	deconstruct_array(DatumGetArrayTypeP(config), TEXTOID, -1, false, TYPALIGN_INT,
+					  &settings, NULL, &count);
+	for (int i = 0; i < count; i++)
+	{
+		if (pg_strncasecmp(TextDatumGetCString(settings[i]), "search_path=", 12) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Whoever owns the function now did not register it; its code is not to be trusted with the mapping. */
+static void
+check_owner(DomevMapping *mapping, Function *function)
+{
+	if (function->owner != mapping->owner)
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("function %s has another owner than when it was registered", mapping->function),
+				 errdetail("It was registered for role \"%s\" and belongs to role \"%s\" now.",
+						   GetUserNameFromId(mapping->owner, true) ? GetUserNameFromId(mapping->owner, true) : "(dropped)",
+						   GetUserNameFromId(function->owner, false)),
+				 errhint("Its present owner may register it with domev.alter_mapping(…, function => …).")));
+}
+
+/* ----------------------------------------------------------------
+ *		Registration
+ * ----------------------------------------------------------------
+ */
+
+/*
+ * May the registrant register this function?  Returns its name as the
+ * registry keeps it, palloc'd, and its owner.
+ */
+char *
+domev_mapping_check_function(const char *function, Oid registrant, Oid *owner)
+{
+	Function	found;
+
+	find_function(function, &found);
+	if (!object_ownercheck(ProcedureRelationId, found.oid, registrant))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("must be owner of function %s", function),
+				 errdetail("A mapping runs with the rights of its function's owner.")));
+	*owner = found.owner;
+	return quote_qualified_identifier(get_namespace_name(get_func_namespace(found.oid)),
+									  get_func_name(found.oid));
+}
+
+/*
+ * Says so when an SQL function will not be inlined: before 18 it is planned
+ * at each call then, which costs several times what the mapping does.  Found
+ * out by planning the call, as there are many reasons.
+ */
+void
+domev_mapping_advise(const char *name)
+{
+	Function	function;
+	Caller		caller;
+	SPIPlanPtr	plan;
+	CachedPlan *cached;
+	bool		inlined = true;
+
+	find_function(name, &function);
+	if (DOMEV_SQL_FUNCTIONS_KEEP_PLANS || !function.in_sql)
+		return;
+	enter(&function, &caller);
+	SPI_connect();
+	plan = make_plan(&function);
+	cached = SPI_plan_get_cached_plan(plan);
+	if (cached != NULL)
+	{
+		inlined = !IsA(linitial_node(PlannedStmt, cached->stmt_list)->planTree, FunctionScan);
+		ReleaseCachedPlan(cached, NULL);
+	}
+	SPI_finish();
+	leave(&caller);
+	if (!inlined)
+		ereport(NOTICE,
+				(errmsg("function %s will not be inlined", name),
+				 errdetail("PostgreSQL plans it again at every call."),
+				 errhint("Write it RETURNS SETOF domev.integration_event, STABLE, without STRICT or SET, with a body BEGIN ATOMIC SELECT (domev.make_integration_event(…)).* FROM …; END.")));
+}

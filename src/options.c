@@ -1,0 +1,229 @@
+/*-------------------------------------------------------------------------
+ *
+ * options.c
+ *	  What did the client ask the output plugin for?
+ *
+ * All options are optional.  One that is unknown, repeated or malformed is an
+ * error that names it: a client that believes to be filtering must not be
+ * sent everything.
+ *
+ * Copyright (c) 2026, domev contributors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog/pg_collation.h"
+#include "fmgr.h"
+#include "lib/stringinfo.h"
+#include "nodes/parsenodes.h"
+#include "nodes/value.h"
+#include "options.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+
+#include "compat.h"
+
+/* Longest glob, in bytes: no name is longer. */
+#define MAX_GLOB	DOMEV_MAX_INTEGRATION_TYPE
+
+static void set_format(DomevOptions *options, const char *value);
+static void set_topics(DomevOptions *options, const char *value);
+static void set_scope(DomevOptions *options, const char *value);
+static void set_event_types(DomevOptions *options, const char *value);
+static void set_origin(DomevOptions *options, const char *value);
+
+static const struct
+{
+	const char *name;
+	void		(*set) (DomevOptions *options, const char *value);
+}			known_options[] = {
+	{"format", set_format},
+	{"topics", set_topics},
+	{"scope", set_scope},
+	{"event_types", set_event_types},
+	{"origin", set_origin},
+};
+
+static int	find_option(const char *name);
+static void check_one_of(const char *name, const char *value, const char *one, const char *other);
+static List *parse_globs(const char *name, const char *value);
+static text *parse_glob(const char *name, const char **position);
+static void raise_malformed(const char *name, const char *value, const char *hint);
+
+/* Fills options, in the current memory context, from a list of DefElem. */
+void
+domev_options_parse(DomevOptions *options, List *elements)
+{
+	bool		given[lengthof(known_options)] = {false};
+	ListCell   *lc;
+
+	memset(options, 0, sizeof(DomevOptions));
+	foreach(lc, elements)
+	{
+		DefElem    *element = lfirst_node(DefElem, lc);
+		int			i = find_option(element->defname);
+
+		if (given[i])
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("option \"%s\" is given twice", element->defname)));
+		if (element->arg == NULL)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("option \"%s\" needs a value", element->defname)));
+		given[i] = true;
+		known_options[i].set(options, strVal(element->arg));
+	}
+}
+
+static int
+find_option(const char *name)
+{
+	StringInfoData names;
+
+	for (int i = 0; i < lengthof(known_options); i++)
+	{
+		if (strcmp(known_options[i].name, name) == 0)
+			return i;
+	}
+	initStringInfo(&names);
+	for (int i = 0; i < lengthof(known_options); i++)
+		appendStringInfo(&names, "%s%s", i > 0 ? ", " : "", known_options[i].name);
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("unknown option \"%s\"", name),
+			 errhint("The options of domev are: %s.", names.data)));
+}
+
+static void
+set_format(DomevOptions *options, const char *value)
+{
+	if (strcmp(value, "cloudevents") != 0)
+		raise_malformed("format", value, "It is \"cloudevents\".");
+}
+
+static void
+set_topics(DomevOptions *options, const char *value)
+{
+	options->topics = parse_globs("topics", value);
+}
+
+static void
+set_scope(DomevOptions *options, const char *value)
+{
+	check_one_of("scope", value, "internal", "external");
+	options->has_scope = true;
+	options->external = strcmp(value, "external") == 0;
+}
+
+static void
+set_event_types(DomevOptions *options, const char *value)
+{
+	options->event_types = parse_globs("event_types", value);
+}
+
+static void
+set_origin(DomevOptions *options, const char *value)
+{
+	check_one_of("origin", value, "none", "any");
+	options->any_origin = strcmp(value, "any") == 0;
+}
+
+static void
+check_one_of(const char *name, const char *value, const char *one, const char *other)
+{
+	if (strcmp(value, one) != 0 && strcmp(value, other) != 0)
+		raise_malformed(name, value, psprintf("It is one of \"%s\" and \"%s\".", one, other));
+}
+
+static void
+raise_malformed(const char *name, const char *value, const char *hint)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("invalid value for option \"%s\": \"%.255s\"", name, value),
+			 errhint("%s", hint)));
+}
+
+/* ----------------------------------------------------------------
+ *		Globs
+ *
+ * Kept as the patterns of LIKE, whose implementation knows the database's
+ * encoding.
+ * ----------------------------------------------------------------
+ */
+
+/* Does the name match one of the globs?  No globs match everything. */
+bool
+domev_options_match(List *globs, DomevText name)
+{
+	Datum		subject;
+	ListCell   *lc;
+
+	if (globs == NIL)
+		return true;
+	subject = PointerGetDatum(cstring_to_text_with_len(name.data, name.size));
+	foreach(lc, globs)
+	{
+		if (DatumGetBool(DirectFunctionCall2Coll(textlike, C_COLLATION_OID, subject,
+												 PointerGetDatum(lfirst(lc)))))
+			return true;
+	}
+	return false;
+}
+
+/* A list, separated by commas, each with or without spaces around it. */
+static List *
+parse_globs(const char *name, const char *value)
+{
+	List	   *globs = NIL;
+	const char *position = value;
+
+	for (;;)
+	{
+		globs = lappend(globs, parse_glob(name, &position));
+		if (*position == '\0')
+			return globs;
+		position++;				/* the comma */
+	}
+}
+
+/* One glob, up to the next comma or the end: "*", "?" and the escape "\". */
+static text *
+parse_glob(const char *name, const char **position)
+{
+	static const char hint[] = "It is a list of names, separated by commas; \"*\" stands for any characters, \"?\" for one, \"\\\" takes the next one as it is.";
+	const char *s = *position;
+	const char *start;
+	StringInfoData like;
+	int			needed = 0;		/* up to the last character that is no space */
+
+	while (*s == ' ')
+		s++;
+	start = s;
+	initStringInfo(&like);
+	for (; *s != '\0' && *s != ','; s++)
+	{
+		bool		space = *s == ' ';
+
+		if (*s == '*')
+			appendStringInfoChar(&like, '%');
+		else if (*s == '?')
+			appendStringInfoChar(&like, '_');
+		else
+		{
+			if (*s == '\\' && *++s == '\0')
+				raise_malformed(name, start, hint);
+			if (*s == '%' || *s == '_' || *s == '\\')
+				appendStringInfoChar(&like, '\\');
+			appendStringInfoChar(&like, *s);
+		}
+		if (!space)
+			needed = like.len;
+	}
+	if (needed == 0 || s - start > MAX_GLOB)
+		raise_malformed(name, start, hint);
+	*position = s;
+	return cstring_to_text_with_len(like.data, needed);
+}

@@ -1,0 +1,28 @@
+/*-------------------------------------------------------------------------
+ *
+ * options.h
+ *	  What did the client ask the output plugin for?
+ *
+ * Copyright (c) 2026, domev contributors
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef DOMEV_OPTIONS_H
+#define DOMEV_OPTIONS_H
+
+#include "event.h"
+#include "nodes/pg_list.h"
+
+typedef struct DomevOptions
+{
+	List	   *topics;			/* of globs, see domev_options_match; NIL: all */
+	List	   *event_types;	/* likewise */
+	bool		has_scope;
+	bool		external;		/* the scope asked for */
+	bool		any_origin;		/* also what was replicated from elsewhere */
+} DomevOptions;
+
+extern void domev_options_parse(DomevOptions *options, List *elements);
+extern bool domev_options_match(List *globs, DomevText name);
+
+#endif							/* DOMEV_OPTIONS_H */

@@ -1,0 +1,343 @@
+/*-------------------------------------------------------------------------
+ *
+ * outbox.c
+ *	  How is an event kept, as a row or as a WAL message?
+ *
+ * Rows are inserted by the executor's own functions below the level of a
+ * query, as PostgreSQL's logical apply worker does: they route to the right
+ * partition and keep whatever indexes, constraints and triggers the table
+ * has.  No plan and no rights are involved; that is why nobody else needs
+ * any right on the table.
+ *
+ * Everything that could make an event unreadable is checked before it is
+ * kept, as the output plugin must never fail.
+ *
+ * Copyright (c) 2026, domev contributors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/table.h"
+#include "access/transam.h"
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "cloudevent.h"
+#include "commands/trigger.h"
+#include "executor/execPartition.h"
+#include "executor/executor.h"
+#include "executor/spi.h"
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "outbox.h"
+#include "registry.h"
+#include "replication/slot.h"
+#include "utils/fmgrprotos.h"
+#include "utils/guc.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/uuid.h"
+
+#include "compat.h"
+
+/*
+ * Lives in the memory context that was current at open.  When an error comes
+ * in between, the resource owner closes what is open.
+ */
+struct DomevOutbox
+{
+	MemoryContext scratch;		/* reset after each event */
+	Relation	table;			/* NULL until the first row */
+	EState	   *estate;
+	ModifyTableState *mtstate;
+	ResultRelInfo *root;
+	PartitionTupleRouting *routing;
+	TupleTableSlot *slot;		/* a row of domev.outbox */
+};
+
+/* domev.max_event_size: of the finished event, in kB */
+static int	max_event_size;
+
+static void open_table(DomevOutbox *outbox);
+static void check_columns(Relation table);
+static void fill_slot(DomevOutbox *outbox, const DomevEvent *event);
+static void insert_slot(DomevOutbox *outbox);
+static void raise_too_large(Size size);
+static void warn_without_slot(void);
+
+/*
+ * Defines domev.max_event_size.  Its maximum leaves room for what the text
+ * functions may make of an event (up to three times its size, as escapes)
+ * below the 1 GB of a datum.
+ */
+void
+domev_outbox_init(void)
+{
+	DefineCustomIntVariable("domev.max_event_size",
+							"Largest event that may be emitted, as it would be sent.",
+							NULL,
+							&max_event_size,
+							64 * 1024, 1, 256 * 1024,
+							PGC_SUSET,
+							GUC_UNIT_KB,
+							NULL, NULL, NULL);
+}
+
+DomevOutbox *
+domev_outbox_open(void)
+{
+	DomevOutbox *outbox = palloc0(sizeof(DomevOutbox));
+
+	outbox->scratch = AllocSetContextCreate(CurrentMemoryContext, "domev outbox",
+											ALLOCSET_DEFAULT_SIZES);
+	return outbox;
+}
+
+void
+domev_outbox_close(DomevOutbox *outbox)
+{
+	if (outbox->table != NULL)
+	{
+		AfterTriggerEndQuery(outbox->estate);
+		ExecCleanupTupleRouting(outbox->mtstate, outbox->routing);
+		ExecResetTupleTable(outbox->estate->es_tupleTable, false);
+		FreeExecutorState(outbox->estate);
+		table_close(outbox->table, NoLock);
+	}
+	MemoryContextDelete(outbox->scratch);
+	pfree(outbox);
+}
+
+/* ----------------------------------------------------------------
+ *		Checks
+ * ----------------------------------------------------------------
+ */
+
+/*
+ * Raises an error if the finished event would be too large, or if its bytes
+ * could not be sent as UTF-8.
+ */
+void
+domev_outbox_check(DomevOutbox *outbox, const DomevEvent *event)
+{
+	Size		limit = (Size) max_event_size * 1024;
+	const char *source = domev_registry_source();
+	StringInfoData body;
+	MemoryContext old;
+
+	/* The bound is cheap, and enough for all but large or non-UTF-8 events. */
+	if (GetDatabaseEncoding() == PG_UTF8 &&
+		domev_cloudevent_size_limit(event, source) <= limit)
+		return;
+
+	/* What would not even fit into memory is over any limit. */
+	if ((Size) event->payload.size + (Size) event->data.size > limit)
+		raise_too_large((Size) event->payload.size + event->data.size);
+
+	old = MemoryContextSwitchTo(outbox->scratch);
+	initStringInfo(&body);
+	domev_cloudevent_append(&body, event, source, false);
+	domev_cloudevent_finish(&body, 0, 0, false);
+	if (body.len > limit)
+		raise_too_large(body.len);
+	MemoryContextSwitchTo(old);
+	MemoryContextReset(outbox->scratch);
+}
+
+static void
+raise_too_large(Size size)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+			 errmsg("event is too large"),
+			 errdetail("It would have %zu bytes or more, %s allows %d kB.",
+					   size, "domev.max_event_size", max_event_size),
+			 errhint("Put the data elsewhere and a reference to it into the event, or have a superuser raise the setting.")));
+}
+
+/* ----------------------------------------------------------------
+ *		Rows
+ * ----------------------------------------------------------------
+ */
+
+/* Keeps a checked event as a row; fills its recorded_at and xact_id. */
+void
+domev_outbox_put_row(DomevOutbox *outbox, DomevEvent *event)
+{
+	MemoryContext old;
+
+	if (outbox->table == NULL)
+		open_table(outbox);
+	event->recorded_at = GetCurrentTimestamp();
+	event->xact_id = U64FromFullTransactionId(GetTopFullTransactionId());
+
+	old = MemoryContextSwitchTo(outbox->scratch);
+	fill_slot(outbox, event);
+	insert_slot(outbox);
+	ResetPerTupleExprContext(outbox->estate);
+	MemoryContextSwitchTo(old);
+	MemoryContextReset(outbox->scratch);
+}
+
+static void
+open_table(DomevOutbox *outbox)
+{
+	Oid			relid = domev_catalog_table("outbox");
+	RangeTblEntry *rte = makeNode(RangeTblEntry);
+	EState	   *estate;
+
+	if (!OidIsValid(relid))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("relation \"%s.%s\" does not exist", DOMEV_SCHEMA, "outbox"),
+				 errhint("Run CREATE EXTENSION domev in this database.")));
+	outbox->table = table_open(relid, RowExclusiveLock);
+	check_columns(outbox->table);
+
+	outbox->estate = estate = CreateExecutorState();
+	rte->rtekind = RTE_RELATION;
+	rte->relid = relid;
+	rte->relkind = outbox->table->rd_rel->relkind;
+	rte->rellockmode = RowExclusiveLock;
+	domev_init_range_table_compat(estate, rte);
+	estate->es_output_cid = GetCurrentCommandId(true);
+
+	outbox->root = makeNode(ResultRelInfo);
+	InitResultRelInfo(outbox->root, outbox->table, 1, NULL, 0);
+	estate->es_opened_result_relations = lappend(estate->es_opened_result_relations, outbox->root);
+
+	/* ExecFindPartition() wants the node of an INSERT. */
+	outbox->mtstate = makeNode(ModifyTableState);
+	outbox->mtstate->ps.state = estate;
+	outbox->mtstate->operation = CMD_INSERT;
+	outbox->mtstate->resultRelInfo = outbox->mtstate->rootResultRelInfo = outbox->root;
+
+	outbox->routing = ExecSetupPartitionTupleRouting(estate, outbox->table);
+	outbox->slot = ExecInitExtraTupleSlot(estate, RelationGetDescr(outbox->table),
+										  &TTSOpsVirtual);
+	AfterTriggerBeginQuery();
+}
+
+/* The columns are used by their numbers; a superuser may have changed the table. */
+static void
+check_columns(Relation table)
+{
+	AttrNumber	attnums[DOMEV_OUTBOX_COLUMNS];
+	bool		intact = table->rd_rel->relkind == RELKIND_PARTITIONED_TABLE &&
+		domev_event_find_columns(RelationGetDescr(table), attnums);
+
+	for (int i = 0; intact && i < DOMEV_OUTBOX_COLUMNS; i++)
+		intact = attnums[i] == i + 1;
+	if (!intact)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("table \"%s.%s\" is not as domev made it", DOMEV_SCHEMA, "outbox"),
+				 errhint("Columns may be added to it, but not be dropped, renamed or changed.")));
+}
+
+static void
+fill_slot(DomevOutbox *outbox, const DomevEvent *event)
+{
+	TupleTableSlot *slot = outbox->slot;
+
+	ExecClearTuple(slot);
+	memset(slot->tts_isnull, true, slot->tts_tupleDescriptor->natts * sizeof(bool));
+	domev_event_to_row(event, slot->tts_values, slot->tts_isnull);
+	ExecStoreVirtualTuple(slot);
+}
+
+static void
+insert_slot(DomevOutbox *outbox)
+{
+	ResultRelInfo *partition = ExecFindPartition(outbox->mtstate, outbox->root,
+												 outbox->routing, outbox->slot,
+												 outbox->estate);
+	TupleTableSlot *slot = partition->ri_PartitionTupleSlot;
+
+	if (partition->ri_RelationDesc->rd_rel->relkind != RELKIND_RELATION)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("cannot keep an event in \"%s\"",
+						RelationGetRelationName(partition->ri_RelationDesc)),
+				 errdetail("Partitions of \"%s.%s\" must be ordinary tables.", DOMEV_SCHEMA, "outbox")));
+
+	/* An attached partition may have its columns in another order. */
+	if (slot != NULL)
+		slot = execute_attr_map_slot(partition->ri_RootToPartitionMap->attrMap,
+									 outbox->slot, slot);
+	else
+		slot = outbox->slot;
+	slot->tts_tableOid = RelationGetRelid(partition->ri_RelationDesc);
+	ExecSimpleRelationInsert(partition, outbox->estate, slot);
+}
+
+/*
+ * Claims an id that the caller of emit gave.  False: it was claimed before.
+ * Waits for a transaction that has claimed it and has not ended yet.
+ */
+bool
+domev_outbox_claim(const pg_uuid_t *event_id)
+{
+	Oid			relid = domev_catalog_table("idempotency");
+	Relation	table = table_open(relid, RowExclusiveLock);
+	Oid			argtypes[] = {UUIDOID};
+	Datum		args[] = {UUIDPGetDatum(event_id)};
+	bool		claimed;
+	Oid			save_userid;
+	int			save_sec_context;
+
+	GetUserIdAndSecContext(&save_userid, &save_sec_context);
+	SetUserIdAndSecContext(table->rd_rel->relowner,
+						   save_sec_context | SECURITY_LOCAL_USERID_CHANGE);
+	SPI_connect();
+	if (SPI_execute_with_args("INSERT INTO domev.idempotency (event_id) VALUES ($1) ON CONFLICT DO NOTHING",
+							  1, argtypes, args, NULL, false, 0) != SPI_OK_INSERT)
+		elog(ERROR, "could not claim an event id");
+	claimed = SPI_processed == 1;
+	SPI_finish();
+	SetUserIdAndSecContext(save_userid, save_sec_context);
+	table_close(table, NoLock);
+	return claimed;
+}
+
+/* ----------------------------------------------------------------
+ *		WAL messages
+ * ----------------------------------------------------------------
+ */
+
+/* Keeps a checked event as a WAL message; it has a topic. */
+void
+domev_outbox_put_message(DomevOutbox *outbox, DomevEvent *event)
+{
+	MemoryContext old = MemoryContextSwitchTo(outbox->scratch);
+	StringInfoData body;
+	char	   *prefix = psprintf("%s%.*s", DOMEV_MESSAGE_PREFIX,
+								  event->topic.size, event->topic.data);
+
+	warn_without_slot();
+	initStringInfo(&body);
+	domev_cloudevent_append(&body, event, domev_registry_source(), false);
+	domev_cloudevent_seal(&body, domev_registry_message_key(), GetTopTransactionId(), prefix);
+	domev_log_logical_message_compat(prefix, body.data, body.len, true, false);
+	MemoryContextSwitchTo(old);
+	MemoryContextReset(outbox->scratch);
+}
+
+/* Said once in a session: nobody would ever see what it publishes. */
+static void
+warn_without_slot(void)
+{
+	static bool checked = false;
+	int			slots;
+	int			active;
+
+	if (checked)
+		return;
+	checked = true;
+	if (!ReplicationSlotsCountDBSlots(MyDatabaseId, &slots, &active))
+		ereport(WARNING,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("no logical replication slot exists in this database"),
+				 errdetail("Events of topics with storage \"wal\" are seen only by slots that exist when they are emitted."),
+				 errhint("Create the slot first: SELECT pg_create_logical_replication_slot('my_publisher', 'domev');")));
+}

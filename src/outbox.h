@@ -1,0 +1,28 @@
+/*-------------------------------------------------------------------------
+ *
+ * outbox.h
+ *	  How is an event kept, as a row or as a WAL message?
+ *
+ * Copyright (c) 2026, domev contributors
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef DOMEV_OUTBOX_H
+#define DOMEV_OUTBOX_H
+
+#include "event.h"
+
+/* The outbox, open for the events of one emit. */
+typedef struct DomevOutbox DomevOutbox;
+
+extern void domev_outbox_init(void);
+
+extern DomevOutbox *domev_outbox_open(void);
+extern void domev_outbox_check(DomevOutbox *outbox, const DomevEvent *event);
+extern void domev_outbox_put_row(DomevOutbox *outbox, DomevEvent *event);
+extern void domev_outbox_put_message(DomevOutbox *outbox, DomevEvent *event);
+extern void domev_outbox_close(DomevOutbox *outbox);
+
+extern bool domev_outbox_claim(const pg_uuid_t *event_id);
+
+#endif							/* DOMEV_OUTBOX_H */

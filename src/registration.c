@@ -1,0 +1,668 @@
+/*-------------------------------------------------------------------------
+ *
+ * registration.c
+ *	  How does something get into the registry, and what is refused?
+ *
+ * The functions create_…, alter_… and drop_… of topics, event types and
+ * mappings, and set_source.  They check as the caller and write as the owner
+ * of domev's tables, on which nobody else has any right but to read.
+ *
+ * Writers of the registry wait for each other (one lock, taken first, so
+ * they cannot deadlock among themselves) and for nobody else; what they check
+ * they read as it is, not as an old snapshot has it.  ON CONFLICT is not to be
+ * had on a user_catalog_table, and not needed under the lock.
+ *
+ * Copyright (c) 2026, domev contributors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/table.h"
+#include "catalog.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "fmgr.h"
+#include "mapping.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/rel.h"
+
+#include "compat.h"
+
+/* The parameters of a statement, in the order in which they are added. */
+#define MAX_PARAMS	16
+typedef struct Params
+{
+	int			count;
+	Oid			types[MAX_PARAMS];
+	Datum		values[MAX_PARAMS];
+	char		nulls[MAX_PARAMS];
+} Params;
+
+static void lock_registry(void);
+static uint64 execute(const char *sql, Params *params);
+static void add_param(Params *params, Oid type, Datum value, bool isnull);
+static void add_string(Params *params, const char *string);
+static void add_bool(Params *params, bool value);
+static void add_arg(Params *params, FunctionCallInfo fcinfo, int arg, Oid type);
+static char *required(FunctionCallInfo fcinfo, int arg, const char *name);
+static char *optional(FunctionCallInfo fcinfo, int arg);
+static bool flag(FunctionCallInfo fcinfo, int arg);
+static bool in_reset(FunctionCallInfo fcinfo, int arg, const char *attribute);
+static void check_reset(FunctionCallInfo fcinfo, int arg, const char *const *allowed);
+static void check_choice(const char *what, const char *value, const char *one, const char *other);
+static void check_supported(const char *what, const char *value, const char *unsupported);
+static void check_produces(FunctionCallInfo fcinfo, int arg);
+static void check_topic_exists(const char *topic, DomevTopic *row);
+static void check_topic_internal(const char *topic);
+static void check_event_type_exists(const char *event_type);
+static Oid	check_mapping_owner(const char *mapping);
+static void report_exists(const char *what, const char *name, bool if_not_exists);
+static void report_missing(const char *what, const char *name, bool if_exists);
+static void report_used(const char *what, const char *name, const char *user_kind, const char *user);
+
+/* ----------------------------------------------------------------
+ *		Topics
+ * ----------------------------------------------------------------
+ */
+
+PG_FUNCTION_INFO_V1(domev_create_topic);
+PG_FUNCTION_INFO_V1(domev_alter_topic);
+PG_FUNCTION_INFO_V1(domev_drop_topic);
+
+Datum
+domev_create_topic(PG_FUNCTION_ARGS)
+{
+	char	   *topic = required(fcinfo, 0, "topic");
+	char	   *scope = required(fcinfo, 1, "scope");
+	char	   *storage = required(fcinfo, 2, "storage");
+	DomevTopic	existing;
+	Params		params = {0};
+
+	domev_event_check_topic(domev_text(topic));
+	check_choice("scope", scope, "internal", "external");
+	check_choice("storage", storage, "table", "wal");
+
+	lock_registry();
+	if (domev_catalog_topic(topic, NULL, &existing))
+	{
+		report_exists("topic", topic, flag(fcinfo, 4));
+		PG_RETURN_VOID();
+	}
+
+	add_string(&params, topic);
+	add_string(&params, scope);
+	add_string(&params, storage);
+	add_arg(&params, fcinfo, 3, TEXTOID);	/* description */
+	execute("INSERT INTO domev.topics (topic, scope, storage, description)"
+			" VALUES ($1, $2, $3, $4)", &params);
+	PG_RETURN_VOID();
+}
+
+Datum
+domev_alter_topic(PG_FUNCTION_ARGS)
+{
+	static const char *const resettable[] = {"description", NULL};
+	char	   *topic = required(fcinfo, 0, "topic");
+	char	   *scope = optional(fcinfo, 1);
+	char	   *storage = optional(fcinfo, 2);
+	char	   *user;
+	Params		params = {0};
+
+	check_reset(fcinfo, 4, resettable);
+	if (scope != NULL)
+		check_choice("scope", scope, "internal", "external");
+	if (storage != NULL)
+		check_choice("storage", storage, "table", "wal");
+
+	lock_registry();
+	user = domev_catalog_event_type_using(topic, NULL);
+	if (scope != NULL && strcmp(scope, "external") == 0 && user != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("topic \"%s\" carries domain events and cannot become external", topic),
+				 errdetail("Event type \"%s\" is published to it as it is.", user),
+				 errhint("Use a mapping to another topic.")));
+
+	add_string(&params, topic);
+	add_string(&params, scope);
+	add_string(&params, storage);
+	add_arg(&params, fcinfo, 3, TEXTOID);	/* description */
+	add_bool(&params, in_reset(fcinfo, 4, "description"));
+	if (execute("UPDATE domev.topics SET scope = coalesce($2, scope), storage = coalesce($3, storage),"
+				" description = CASE WHEN $5 THEN NULL ELSE coalesce($4, description) END"
+				" WHERE topic OPERATOR(pg_catalog.=) $1", &params) == 0)
+		report_missing("topic", topic, false);
+	PG_RETURN_VOID();
+}
+
+Datum
+domev_drop_topic(PG_FUNCTION_ARGS)
+{
+	char	   *topic = required(fcinfo, 0, "topic");
+	char	   *user;
+	Params		params = {0};
+
+	lock_registry();
+	if ((user = domev_catalog_event_type_using(topic, NULL)) != NULL)
+		report_used("topic", topic, "Event type", user);
+	if ((user = domev_catalog_mapping_using(topic, NULL)) != NULL)
+		report_used("topic", topic, "Mapping", user);
+
+	add_string(&params, topic);
+	if (execute("DELETE FROM domev.topics WHERE topic OPERATOR(pg_catalog.=) $1", &params) == 0)
+		report_missing("topic", topic, flag(fcinfo, 1));
+	PG_RETURN_VOID();
+}
+
+/* ----------------------------------------------------------------
+ *		Event types
+ * ----------------------------------------------------------------
+ */
+
+PG_FUNCTION_INFO_V1(domev_create_event_type);
+PG_FUNCTION_INFO_V1(domev_alter_event_type);
+PG_FUNCTION_INFO_V1(domev_drop_event_type);
+
+Datum
+domev_create_event_type(PG_FUNCTION_ARGS)
+{
+	char	   *event_type = required(fcinfo, 0, "event_type");
+	char	   *aggregate_type = required(fcinfo, 1, "aggregate_type");
+	char	   *topic = optional(fcinfo, 2);
+	DomevEventTypeRow existing;
+	Params		params = {0};
+
+	domev_event_check_name("event type", domev_text(event_type), DOMEV_MAX_NAME);
+	domev_event_check_name("aggregate type", domev_text(aggregate_type), DOMEV_MAX_NAME);
+	lock_registry();
+	if (topic != NULL)
+		check_topic_internal(topic);
+	if (domev_catalog_event_type(event_type, NULL, &existing))
+	{
+		report_exists("event type", event_type, flag(fcinfo, 5));
+		PG_RETURN_VOID();
+	}
+
+	add_string(&params, event_type);
+	add_string(&params, aggregate_type);
+	add_string(&params, topic);
+	add_arg(&params, fcinfo, 3, BOOLOID);	/* journal */
+	add_arg(&params, fcinfo, 4, TEXTOID);	/* description */
+	execute("INSERT INTO domev.event_types (event_type, aggregate_type, topic, journal, description)"
+			" VALUES ($1, $2, $3, $4, $5)", &params);
+	PG_RETURN_VOID();
+}
+
+Datum
+domev_alter_event_type(PG_FUNCTION_ARGS)
+{
+	static const char *const resettable[] = {"topic", "journal", "description", NULL};
+	char	   *event_type = required(fcinfo, 0, "event_type");
+	char	   *aggregate_type = optional(fcinfo, 1);
+	char	   *topic = optional(fcinfo, 2);
+	Params		params = {0};
+
+	check_reset(fcinfo, 5, resettable);
+	if (aggregate_type != NULL)
+		domev_event_check_name("aggregate type", domev_text(aggregate_type), DOMEV_MAX_NAME);
+	lock_registry();
+	if (topic != NULL)
+		check_topic_internal(topic);
+
+	add_string(&params, event_type);
+	add_string(&params, aggregate_type);
+	add_string(&params, topic);
+	add_arg(&params, fcinfo, 3, BOOLOID);	/* journal */
+	add_arg(&params, fcinfo, 4, TEXTOID);	/* description */
+	for (int i = 0; resettable[i] != NULL; i++)
+		add_bool(&params, in_reset(fcinfo, 5, resettable[i]));
+	if (execute("UPDATE domev.event_types SET aggregate_type = coalesce($2, aggregate_type),"
+				" topic = CASE WHEN $6 THEN NULL ELSE coalesce($3, topic) END,"
+				" journal = CASE WHEN $7 THEN NULL ELSE coalesce($4, journal) END,"
+				" description = CASE WHEN $8 THEN NULL ELSE coalesce($5, description) END"
+				" WHERE event_type OPERATOR(pg_catalog.=) $1", &params) == 0)
+		report_missing("event type", event_type, false);
+	PG_RETURN_VOID();
+}
+
+Datum
+domev_drop_event_type(PG_FUNCTION_ARGS)
+{
+	char	   *event_type = required(fcinfo, 0, "event_type");
+	char	   *user;
+	Params		params = {0};
+
+	lock_registry();
+	if ((user = domev_catalog_mapping_of(event_type, NULL)) != NULL)
+		report_used("event type", event_type, "Mapping", user);
+
+	add_string(&params, event_type);
+	if (execute("DELETE FROM domev.event_types WHERE event_type OPERATOR(pg_catalog.=) $1", &params) == 0)
+		report_missing("event type", event_type, flag(fcinfo, 1));
+	PG_RETURN_VOID();
+}
+
+/* ----------------------------------------------------------------
+ *		Mappings
+ * ----------------------------------------------------------------
+ */
+
+PG_FUNCTION_INFO_V1(domev_create_mapping);
+PG_FUNCTION_INFO_V1(domev_alter_mapping);
+PG_FUNCTION_INFO_V1(domev_drop_mapping);
+
+Datum
+domev_create_mapping(PG_FUNCTION_ARGS)
+{
+	char	   *mapping = required(fcinfo, 0, "mapping");
+	char	   *event_type = required(fcinfo, 1, "event_type");
+	char	   *function = required(fcinfo, 2, "function");
+	char	   *topic = optional(fcinfo, 3);
+	char	   *timing = required(fcinfo, 4, "timing");
+	char	   *on_error = required(fcinfo, 5, "on_error");
+	Oid			owner;
+	Params		params = {0};
+
+	domev_event_check_name("mapping", domev_text(mapping), DOMEV_MAX_NAME);
+	check_choice("timing", timing, "immediate", "deferred");
+	check_supported("timing", timing, "deferred");
+	check_choice("on_error", on_error, "abort", "record");
+	check_supported("on_error", on_error, "record");
+	check_produces(fcinfo, 6);
+	lock_registry();
+	check_event_type_exists(event_type);
+	if (topic != NULL)
+		check_topic_exists(topic, NULL);
+	function = domev_mapping_check_function(function, GetUserId(), &owner);
+	if (domev_catalog_mapping(mapping, NULL) != NULL)
+	{
+		report_exists("mapping", mapping, flag(fcinfo, 8));
+		PG_RETURN_VOID();
+	}
+
+	add_string(&params, mapping);
+	add_string(&params, event_type);
+	add_string(&params, function);
+	add_param(&params, REGROLEOID, ObjectIdGetDatum(owner), false);
+	add_string(&params, topic);
+	add_string(&params, timing);
+	add_string(&params, on_error);
+	add_arg(&params, fcinfo, 6, TEXTARRAYOID);	/* produces */
+	add_arg(&params, fcinfo, 7, TEXTOID);	/* description */
+	execute("INSERT INTO domev.mappings (mapping, event_type, function, owner, topic, timing,"
+			" on_error, produces, description)"
+			" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)", &params);
+	domev_mapping_advise(function);
+	PG_RETURN_VOID();
+}
+
+Datum
+domev_alter_mapping(PG_FUNCTION_ARGS)
+{
+	static const char *const resettable[] = {"topic", "produces", "description", NULL};
+	char	   *mapping = required(fcinfo, 0, "mapping");
+	char	   *function = optional(fcinfo, 1);
+	char	   *topic = optional(fcinfo, 2);
+	char	   *timing = optional(fcinfo, 3);
+	char	   *on_error = optional(fcinfo, 4);
+	Oid			owner;
+	Params		params = {0};
+
+	check_reset(fcinfo, 8, resettable);
+	if (timing != NULL)
+	{
+		check_choice("timing", timing, "immediate", "deferred");
+		check_supported("timing", timing, "deferred");
+	}
+	if (on_error != NULL)
+	{
+		check_choice("on_error", on_error, "abort", "record");
+		check_supported("on_error", on_error, "record");
+	}
+	check_produces(fcinfo, 5);
+	lock_registry();
+	owner = check_mapping_owner(mapping);
+	if (!OidIsValid(owner))
+		report_missing("mapping", mapping, false);
+	if (topic != NULL)
+		check_topic_exists(topic, NULL);
+	if (function != NULL)
+		function = domev_mapping_check_function(function, GetUserId(), &owner);
+
+	add_string(&params, mapping);
+	add_string(&params, function);
+	add_param(&params, REGROLEOID, ObjectIdGetDatum(owner), false);
+	add_string(&params, topic);
+	add_string(&params, timing);
+	add_string(&params, on_error);
+	add_arg(&params, fcinfo, 5, TEXTARRAYOID);	/* produces */
+	add_arg(&params, fcinfo, 6, BOOLOID);	/* enabled */
+	add_arg(&params, fcinfo, 7, TEXTOID);	/* description */
+	for (int i = 0; resettable[i] != NULL; i++)
+		add_bool(&params, in_reset(fcinfo, 8, resettable[i]));
+	if (execute("UPDATE domev.mappings SET function = coalesce($2, function), owner = $3,"
+				" topic = CASE WHEN $10 THEN NULL ELSE coalesce($4, topic) END,"
+				" timing = coalesce($5, timing), on_error = coalesce($6, on_error),"
+				" produces = CASE WHEN $11 THEN NULL ELSE coalesce($7, produces) END,"
+				" enabled = coalesce($8, enabled),"
+				" description = CASE WHEN $12 THEN NULL ELSE coalesce($9, description) END"
+				" WHERE mapping OPERATOR(pg_catalog.=) $1", &params) == 0)
+		report_missing("mapping", mapping, false);
+	if (function != NULL)
+		domev_mapping_advise(function);
+	PG_RETURN_VOID();
+}
+
+Datum
+domev_drop_mapping(PG_FUNCTION_ARGS)
+{
+	char	   *mapping = required(fcinfo, 0, "mapping");
+	Params		params = {0};
+
+	lock_registry();
+	check_mapping_owner(mapping);
+	add_string(&params, mapping);
+	if (execute("DELETE FROM domev.mappings WHERE mapping OPERATOR(pg_catalog.=) $1", &params) == 0)
+		report_missing("mapping", mapping, flag(fcinfo, 1));
+	PG_RETURN_VOID();
+}
+
+/* ----------------------------------------------------------------
+ *		Source
+ * ----------------------------------------------------------------
+ */
+
+PG_FUNCTION_INFO_V1(domev_set_source);
+
+Datum
+domev_set_source(PG_FUNCTION_ARGS)
+{
+	char	   *source = required(fcinfo, 0, "source");
+	Params		params = {0};
+
+	domev_event_check_uri("source", domev_text(source));
+	lock_registry();
+	add_string(&params, source);
+	if (execute("UPDATE domev.source SET source = $1 WHERE NOT initial", &params) == 0)
+		execute("INSERT INTO domev.source (initial, source) VALUES (false, $1)", &params);
+	PG_RETURN_VOID();
+}
+
+/* ----------------------------------------------------------------
+ *		Writing
+ * ----------------------------------------------------------------
+ */
+
+/* Held until the transaction ends; emit and the output plugin do not wait for it. */
+static void
+lock_registry(void)
+{
+	table_close(table_open(domev_catalog_table("topics"), ShareRowExclusiveLock), NoLock);
+}
+
+/*
+ * Executes a statement as the owner of domev's tables and returns how many
+ * rows it wrote.  The statements name everything with its schema, so the
+ * caller's search_path has no say.
+ */
+static uint64
+execute(const char *sql, Params *params)
+{
+	Relation	table = table_open(domev_catalog_table("topics"), NoLock);
+	Oid			save_userid;
+	int			save_sec_context;
+	int			result;
+	uint64		rows;
+
+	GetUserIdAndSecContext(&save_userid, &save_sec_context);
+	SetUserIdAndSecContext(table->rd_rel->relowner,
+						   save_sec_context | SECURITY_LOCAL_USERID_CHANGE);
+	SPI_connect();
+	result = SPI_execute_with_args(sql, params->count, params->types, params->values,
+								   params->nulls, false, 0);
+	if (result < 0)
+		elog(ERROR, "could not write the registry: %s", SPI_result_code_string(result));
+	rows = SPI_processed;
+	SPI_finish();
+	SetUserIdAndSecContext(save_userid, save_sec_context);
+	table_close(table, NoLock);
+	return rows;
+}
+
+static void
+add_param(Params *params, Oid type, Datum value, bool isnull)
+{
+	Assert(params->count < MAX_PARAMS);
+	params->types[params->count] = type;
+	params->values[params->count] = value;
+	params->nulls[params->count] = isnull ? 'n' : ' ';
+	params->count++;
+}
+
+static void
+add_string(Params *params, const char *string)
+{
+	add_param(params, TEXTOID, string ? CStringGetTextDatum(string) : (Datum) 0, string == NULL);
+}
+
+static void
+add_bool(Params *params, bool value)
+{
+	add_param(params, BOOLOID, BoolGetDatum(value), false);
+}
+
+static void
+add_arg(Params *params, FunctionCallInfo fcinfo, int arg, Oid type)
+{
+	add_param(params, type, PG_GETARG_DATUM(arg), PG_ARGISNULL(arg));
+}
+
+/* ----------------------------------------------------------------
+ *		Arguments
+ * ----------------------------------------------------------------
+ */
+
+static char *
+required(FunctionCallInfo fcinfo, int arg, const char *name)
+{
+	if (PG_ARGISNULL(arg))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("%s must not be NULL", name)));
+	return text_to_cstring(PG_GETARG_TEXT_PP(arg));
+}
+
+static char *
+optional(FunctionCallInfo fcinfo, int arg)
+{
+	return PG_ARGISNULL(arg) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(arg));
+}
+
+static bool
+flag(FunctionCallInfo fcinfo, int arg)
+{
+	return !PG_ARGISNULL(arg) && PG_GETARG_BOOL(arg);
+}
+
+/* Does the array of attributes to reset name this one? */
+static bool
+in_reset(FunctionCallInfo fcinfo, int arg, const char *attribute)
+{
+	Datum	   *elements;
+	bool	   *nulls;
+	int			count;
+
+	if (PG_ARGISNULL(arg))
+		return false;
+	deconstruct_array(PG_GETARG_ARRAYTYPE_P(arg), TEXTOID, -1, false, TYPALIGN_INT,
+					  &elements, &nulls, &count);
+	for (int i = 0; i < count; i++)
+	{
+		if (!nulls[i] && strcmp(TextDatumGetCString(elements[i]), attribute) == 0)
+			return true;
+	}
+	return false;
+}
+
+static void
+check_reset(FunctionCallInfo fcinfo, int arg, const char *const *allowed)
+{
+	Datum	   *elements;
+	bool	   *nulls;
+	int			count;
+
+	if (PG_ARGISNULL(arg))
+		return;
+	deconstruct_array(PG_GETARG_ARRAYTYPE_P(arg), TEXTOID, -1, false, TYPALIGN_INT,
+					  &elements, &nulls, &count);
+	for (int i = 0; i < count; i++)
+	{
+		char	   *name = nulls[i] ? "NULL" : TextDatumGetCString(elements[i]);
+		bool		known = false;
+
+		for (int j = 0; allowed[j] != NULL; j++)
+			known = known || strcmp(name, allowed[j]) == 0;
+		if (!known)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("attribute \"%s\" cannot be reset", name),
+					 errhint("It has no default, or there is no such attribute.")));
+	}
+}
+
+static void
+check_choice(const char *what, const char *value, const char *one, const char *other)
+{
+	if (strcmp(value, one) != 0 && strcmp(value, other) != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("invalid %s \"%s\"", what, value),
+				 errhint("It is one of \"%s\" and \"%s\".", one, other)));
+}
+
+static void
+check_supported(const char *what, const char *value, const char *unsupported)
+{
+	if (strcmp(value, unsupported) == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("%s \"%s\" is not supported yet", what, value)));
+}
+
+static void
+check_produces(FunctionCallInfo fcinfo, int arg)
+{
+	ArrayType  *array;
+	Datum	   *elements;
+	bool	   *nulls;
+	int			count;
+
+	if (PG_ARGISNULL(arg))
+		return;
+	array = PG_GETARG_ARRAYTYPE_P(arg);
+	deconstruct_array(array, TEXTOID, -1, false, TYPALIGN_INT, &elements, &nulls, &count);
+	if (ARR_NDIM(array) != 1 || count == 0 || array_contains_nulls(array))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("invalid produces"),
+				 errdetail("It must be an array of one dimension, neither empty nor with NULLs."),
+				 errhint("Leave it out, or reset it, to let the mapping return any event type.")));
+	for (int i = 0; i < count; i++)
+		domev_event_check_name("event type", domev_text(TextDatumGetCString(elements[i])),
+							   DOMEV_MAX_INTEGRATION_TYPE);
+}
+
+/* ----------------------------------------------------------------
+ *		The registry's state
+ * ----------------------------------------------------------------
+ */
+
+static void
+check_topic_exists(const char *topic, DomevTopic *row)
+{
+	DomevTopic	ignored;
+
+	if (!domev_catalog_topic(topic, NULL, row ? row : &ignored))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("topic \"%s\" does not exist", topic),
+				 errhint("Register it with domev.create_topic.")));
+}
+
+/* Domain events are this system's own; other systems get a translation. */
+static void
+check_topic_internal(const char *topic)
+{
+	DomevTopic	row;
+
+	check_topic_exists(topic, &row);
+	if (row.external)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("topic \"%s\" is external and cannot carry domain events", topic),
+				 errhint("Use a mapping, which makes integration events of them, or an internal topic.")));
+}
+
+static void
+check_event_type_exists(const char *event_type)
+{
+	DomevEventTypeRow row;
+
+	if (!domev_catalog_event_type(event_type, NULL, &row))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("event type \"%s\" does not exist", event_type),
+				 errhint("Register it with domev.create_event_type.")));
+}
+
+/* May the caller change this mapping?  Returns its owner; InvalidOid: there is no such mapping. */
+static Oid
+check_mapping_owner(const char *mapping)
+{
+	DomevMappingRow *row = domev_catalog_mapping(mapping, NULL);
+
+	if (row == NULL)
+		return InvalidOid;
+	if (!has_privs_of_role(GetUserId(), row->owner))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("must be owner of mapping \"%s\"", mapping),
+				 errdetail("A mapping belongs to the owner of the function that was registered.")));
+	return row->owner;
+}
+
+/* ----------------------------------------------------------------
+ *		Reports
+ * ----------------------------------------------------------------
+ */
+
+static void
+report_exists(const char *what, const char *name, bool if_not_exists)
+{
+	ereport(if_not_exists ? NOTICE : ERROR,
+			(errcode(ERRCODE_DUPLICATE_OBJECT),
+			 if_not_exists ? errmsg("%s \"%s\" already exists, skipping", what, name) :
+			 errmsg("%s \"%s\" already exists", what, name)));
+}
+
+static void
+report_missing(const char *what, const char *name, bool if_exists)
+{
+	ereport(if_exists ? NOTICE : ERROR,
+			(errcode(ERRCODE_UNDEFINED_OBJECT),
+			 if_exists ? errmsg("%s \"%s\" does not exist, skipping", what, name) :
+			 errmsg("%s \"%s\" does not exist", what, name)));
+}
+
+static void
+report_used(const char *what, const char *name, const char *user_kind, const char *user)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
+			 errmsg("cannot drop %s \"%s\" because others use it", what, name),
+			 errdetail("%s \"%s\" uses it.", user_kind, user)));
+}

@@ -1,0 +1,300 @@
+/*-------------------------------------------------------------------------
+ *
+ * registry.c
+ *	  What is registered for an event type, as far as this backend knows?
+ *
+ * A cache over domev's tables, filled entry by entry on first use.  Every
+ * writer of the tables fires a trigger (invalidate_registry, ENABLE ALWAYS)
+ * that invalidates the table's relcache entry: PostgreSQL then tells all
+ * sessions when the transaction commits, and this one at its next command.
+ * The callback only sets a flag; the cache is thrown away as a whole by the
+ * next emit.  An entry is read under one snapshot, so it is wholly of the
+ * time before or after somebody's change.
+ *
+ * Copyright (c) 2026, domev contributors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "commands/trigger.h"
+#include "fmgr.h"
+#include "registry.h"
+#include "utils/hsearch.h"
+#include "utils/inval.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+
+#include "compat.h"
+
+static const char *const table_names[] = {
+	"topics", "event_types", "mappings", "source", "message_key",
+};
+
+/* Everything cached lives in registry_context, with it the rest is gone. */
+static MemoryContext registry_context = NULL;
+static HTAB *event_types = NULL;	/* of DomevEventType */
+static HTAB *topics = NULL;		/* of DomevTopic */
+static const char *source = NULL;
+static const uint8 *message_key = NULL;
+static Oid	table_oids[lengthof(table_names)];
+
+/* Set by callbacks: what is cached may be out of date. */
+static bool stale = true;
+
+/* This transaction wrote the tables; what is cached may be what it rolls back. */
+static bool changed_here = false;
+
+static void registry_start(void);
+static void registry_reset(void);
+static HTAB *make_table(const char *name, Size entry_size);
+static const DomevEventType *load_event_type(const char *name);
+static void add_mappings(DomevEventType *type, List *rows);
+static void relcache_callback(Datum arg, Oid relid);
+static void xact_callback(XactEvent event, void *arg);
+static void subxact_callback(SubXactEvent event, SubTransactionId subxid,
+							 SubTransactionId parent_subxid, void *arg);
+
+/* ----------------------------------------------------------------
+ *		Questions
+ * ----------------------------------------------------------------
+ */
+
+/*
+ * Learns what other sessions have committed, and forgets what is out of date.
+ * Without this a long transaction would hear of nothing: emit takes no lock
+ * that would make PostgreSQL look for invalidations.
+ */
+void
+domev_registry_refresh(void)
+{
+	registry_start();
+	AcceptInvalidationMessages();
+	if (stale)
+		registry_reset();
+}
+
+/* Where callers may keep what they derive from the registry, for its lifetime. */
+MemoryContext
+domev_registry_context(void)
+{
+	return registry_context;
+}
+
+/* NULL: there is no such event type. */
+const DomevEventType *
+domev_registry_event_type(const char *name)
+{
+	DomevEventType *type = NULL;
+
+	if (strlen(name) <= DOMEV_MAX_NAME)
+		type = hash_search(event_types, name, HASH_FIND, NULL);
+	return type != NULL ? type : load_event_type(name);
+}
+
+/* NULL: there is no such topic. */
+const DomevTopic *
+domev_registry_topic(const char *name)
+{
+	DomevTopic *topic;
+	DomevTopic	row;
+
+	if (strlen(name) > DOMEV_MAX_NAME)
+		return NULL;
+	topic = hash_search(topics, name, HASH_FIND, NULL);
+	if (topic == NULL && domev_catalog_topic(name, NULL, &row))
+	{
+		topic = hash_search(topics, name, HASH_ENTER, NULL);
+		*topic = row;
+	}
+	return topic;
+}
+
+const char *
+domev_registry_source(void)
+{
+	if (source == NULL)
+	{
+		char	   *row = domev_catalog_source(NULL);
+
+		source = MemoryContextStrdup(registry_context, row);
+	}
+	return source;
+}
+
+const uint8 *
+domev_registry_message_key(void)
+{
+	if (message_key == NULL)
+	{
+		uint8	   *key = MemoryContextAlloc(registry_context, DOMEV_SIPHASH_SIZE);
+
+		if (!domev_catalog_message_key(NULL, key))
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("table \"%s.message_key\" has no valid key", DOMEV_SCHEMA),
+					 errhint("Only a superuser can have changed it; put a row of 16 random bytes into it.")));
+		message_key = key;
+	}
+	return message_key;
+}
+
+/* ----------------------------------------------------------------
+ *		Filling
+ * ----------------------------------------------------------------
+ */
+
+/* Registers the callbacks, once in a backend: they cannot be taken back. */
+static void
+registry_start(void)
+{
+	static bool started = false;
+
+	if (started)
+		return;
+	CacheRegisterRelcacheCallback(relcache_callback, (Datum) 0);
+	RegisterXactCallback(xact_callback, NULL);
+	RegisterSubXactCallback(subxact_callback, NULL);
+	started = true;
+}
+
+static void
+registry_reset(void)
+{
+	if (registry_context != NULL)
+		MemoryContextDelete(registry_context);
+	registry_context = NULL;
+	event_types = topics = NULL;
+	source = NULL;
+	message_key = NULL;
+
+	registry_context = AllocSetContextCreate(CacheMemoryContext, "domev registry",
+											 ALLOCSET_DEFAULT_SIZES);
+	event_types = make_table("domev event types", sizeof(DomevEventType));
+	topics = make_table("domev topics", sizeof(DomevTopic));
+	for (int i = 0; i < lengthof(table_names); i++)
+		table_oids[i] = domev_catalog_table(table_names[i]);
+
+	/* Before anything is read: what changes from now on must be noticed. */
+	stale = false;
+}
+
+static HTAB *
+make_table(const char *name, Size entry_size)
+{
+	HASHCTL		ctl;
+
+	ctl.keysize = DOMEV_MAX_NAME + 1;
+	ctl.entrysize = entry_size;
+	ctl.hcxt = registry_context;
+	return hash_create(name, 64, &ctl, HASH_ELEM | HASH_STRINGS | HASH_CONTEXT);
+}
+
+/*
+ * The entry enters the table only when it is complete: an error or an
+ * invalidation on the way leaves none behind.
+ */
+static const DomevEventType *
+load_event_type(const char *name)
+{
+	DomevEventType *type = NULL;
+	DomevEventTypeRow row;
+	MemoryContext old = MemoryContextSwitchTo(registry_context);
+	Snapshot	snapshot = RegisterSnapshot(GetCatalogSnapshot(table_oids[0]));
+
+	if (domev_catalog_event_type(name, snapshot, &row))
+	{
+		List	   *mappings = domev_catalog_mappings(name, snapshot);
+		const DomevTopic *topic = row.topic ? domev_registry_topic(row.topic) : NULL;
+
+		type = hash_search(event_types, name, HASH_ENTER, NULL);
+		type->aggregate_type = row.aggregate_type;
+		type->topic = topic;
+		if (topic != NULL && !topic->in_wal)
+			type->keeps_row = true;
+		else if (row.journal_given)
+			type->keeps_row = row.journal;
+		else
+			type->keeps_row = topic == NULL;
+		type->mappings = NIL;
+		add_mappings(type, mappings);
+	}
+	UnregisterSnapshot(snapshot);
+	MemoryContextSwitchTo(old);
+	return type;
+}
+
+static void
+add_mappings(DomevEventType *type, List *rows)
+{
+	ListCell   *lc;
+
+	foreach(lc, rows)
+	{
+		DomevMappingRow *row = lfirst(lc);
+		DomevMapping *mapping = palloc0(sizeof(DomevMapping));
+
+		mapping->name = row->mapping;
+		mapping->event_type = type->name;
+		mapping->function = row->function;
+		mapping->owner = row->owner;
+		mapping->topic = row->topic;
+		mapping->produces = row->produces;
+		type->mappings = lappend(type->mappings, mapping);
+	}
+}
+
+/* ----------------------------------------------------------------
+ *		Invalidation
+ * ----------------------------------------------------------------
+ */
+
+PG_FUNCTION_INFO_V1(domev_invalidate_registry);
+
+/* The trigger on domev's tables. */
+Datum
+domev_invalidate_registry(PG_FUNCTION_ARGS)
+{
+	if (!CALLED_AS_TRIGGER(fcinfo))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("function \"%s\" was not called by trigger manager",
+						"invalidate_registry")));
+	registry_start();
+	changed_here = true;
+	CacheInvalidateRelcache(((TriggerData *) fcinfo->context)->tg_relation);
+	return PointerGetDatum(NULL);
+}
+
+/* May come at any time, in the middle of a lookup too: nothing but the flag. */
+static void
+relcache_callback(Datum arg, Oid relid)
+{
+	if (!OidIsValid(relid))
+		stale = true;
+	for (int i = 0; i < lengthof(table_oids); i++)
+	{
+		if (table_oids[i] == relid || !OidIsValid(table_oids[i]))
+			stale = true;
+	}
+}
+
+/* What this transaction registered and the cache saw may just have been rolled back. */
+static void
+xact_callback(XactEvent event, void *arg)
+{
+	if (event == XACT_EVENT_ABORT && changed_here)
+		stale = true;
+	if (event == XACT_EVENT_ABORT || event == XACT_EVENT_COMMIT || event == XACT_EVENT_PREPARE)
+		changed_here = false;
+}
+
+static void
+subxact_callback(SubXactEvent event, SubTransactionId subxid,
+				 SubTransactionId parent_subxid, void *arg)
+{
+	if (event == SUBXACT_EVENT_ABORT_SUB && changed_here)
+		stale = true;
+}

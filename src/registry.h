@@ -1,0 +1,50 @@
+/*-------------------------------------------------------------------------
+ *
+ * registry.h
+ *	  What is registered for an event type, as far as this backend knows?
+ *
+ * Copyright (c) 2026, domev contributors
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef DOMEV_REGISTRY_H
+#define DOMEV_REGISTRY_H
+
+#include "catalog.h"
+
+/* How a mapping's function is called; mapping.c's alone. */
+typedef struct DomevMappingCall DomevMappingCall;
+
+typedef struct DomevMapping
+{
+	const char *name;
+	const char *event_type;
+	const char *function;		/* qualified name */
+	Oid			owner;			/* the function's when it was registered */
+	const char *topic;			/* for results that name none; NULL: none */
+	List	   *produces;		/* of char *; NIL: any event type */
+	DomevMappingCall *call;		/* NULL until it is first run */
+} DomevMapping;
+
+typedef struct DomevEventType
+{
+	char		name[DOMEV_MAX_NAME + 1];
+	const char *aggregate_type;
+	const DomevTopic *topic;	/* carries the domain event itself; NULL: none */
+	bool		keeps_row;		/* in the outbox, by its topic or the journal */
+	List	   *mappings;		/* of DomevMapping *, in the order of their names */
+} DomevEventType;
+
+/*
+ * What the functions return lives until the next domev_registry_refresh(),
+ * which an emit calls once, before it asks anything: so an event is handled
+ * by one state of the registry from beginning to end.
+ */
+extern void domev_registry_refresh(void);
+extern MemoryContext domev_registry_context(void);
+extern const DomevEventType *domev_registry_event_type(const char *name);
+extern const DomevTopic *domev_registry_topic(const char *name);
+extern const char *domev_registry_source(void);
+extern const uint8 *domev_registry_message_key(void);
+
+#endif							/* DOMEV_REGISTRY_H */
