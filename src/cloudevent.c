@@ -120,8 +120,8 @@ domev_cloudevent_append_unpublishable(StringInfo body, const DomevEvent *event,
 void
 domev_cloudevent_finish(StringInfo body, XLogRecPtr commit_lsn, uint32 index, bool last)
 {
-	appendStringInfo(body, ",\"sequence\":\"%016" INT64_MODIFIER "X.%08X\",\"endoftransaction\":%s}",
-					 commit_lsn, index, last ? "true" : "false");
+	appendStringInfo(body, ",\"sequence\":\"%08X%08X.%08X\",\"endoftransaction\":%s}",
+					 LSN_FORMAT_ARGS(commit_lsn), index, last ? "true" : "false");
 }
 
 static void

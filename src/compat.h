@@ -18,6 +18,8 @@
 #error "domev needs PostgreSQL 15 or later"
 #endif
 
+#include "access/attmap.h"
+#include "access/tupconvert.h"
 #include "catalog/pg_proc.h"
 #include "common/base64.h"
 #include "executor/executor.h"
@@ -165,6 +167,17 @@ domev_init_range_table_compat(EState *estate, RangeTblEntry *rte)
 #endif
 #else
 	ExecInitRangeTable(estate, list_make1(rte));
+#endif
+}
+
+/* 16 (fb958b5da8): the map from the partitioned table's columns is made when it is asked for. */
+static inline AttrMap *
+domev_partition_map_compat(ResultRelInfo *partition, EState *estate)
+{
+#if PG_VERSION_NUM >= 160000
+	return ExecGetRootToChildMap(partition, estate)->attrMap;
+#else
+	return partition->ri_RootToPartitionMap->attrMap;
 #endif
 }
 

@@ -263,7 +263,7 @@ insert_slot(DomevOutbox *outbox)
 
 	/* An attached partition may have its columns in another order. */
 	if (slot != NULL)
-		slot = execute_attr_map_slot(partition->ri_RootToPartitionMap->attrMap,
+		slot = execute_attr_map_slot(domev_partition_map_compat(partition, outbox->estate),
 									 outbox->slot, slot);
 	else
 		slot = outbox->slot;
