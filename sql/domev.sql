@@ -115,6 +115,7 @@ CREATE TABLE domev.source (
 	initial boolean PRIMARY KEY,
 	source text NOT NULL
 ) WITH (user_catalog_table = true);
+ALTER TABLE domev.source ALTER source SET STORAGE MAIN; -- in line: see src/catalog.c
 COMMENT ON TABLE domev.source IS 'the CloudEvents attribute "source" of all events of this database; written by set_source';
 SELECT pg_catalog.pg_extension_config_dump('domev.source', 'WHERE NOT initial');
 

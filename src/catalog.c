@@ -7,7 +7,8 @@
  * registry as it is, not as its transaction's snapshot has it: an old
  * REPEATABLE READ transaction would otherwise never see a new mapping.  And
  * a walsender may read nothing in another way.  In both, the snapshot that a
- * systable scan takes by itself is the right one.
+ * systable scan takes by itself is the right one.  Nothing that is read while
+ * decoding may be out of line: the file of a TOAST table may be gone as well.
  *
  * The tables are small and results are cached by the callers, the registry
  * on the write side and the output plugin on the read side.
@@ -23,13 +24,16 @@
 #include "access/table.h"
 #include "catalog.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_class.h"
 #include "catalog/pg_collation.h"
 #include "catalog/pg_type.h"
+#include "storage/lmgr.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
+#include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
 #include "compat.h"
@@ -66,8 +70,9 @@ enum
 	MESSAGE_KEY_ONLY_ROW = 1, MESSAGE_KEY_KEY
 };
 
-static void scan_begin(CatalogScan *scan, const char *table, const char *index,
+static bool scan_begin(CatalogScan *scan, const char *table, const char *index,
 					   AttrNumber attnum, const char *key, Snapshot snapshot);
+static bool exists_now(Oid relid);
 static HeapTuple scan_next(CatalogScan *scan);
 static void scan_end(CatalogScan *scan);
 static char *find_user(const char *table, const char *index, AttrNumber attnum,
@@ -104,7 +109,8 @@ domev_catalog_topic(const char *name, Snapshot snapshot, DomevTopic *topic)
 	HeapTuple	tuple;
 	bool		found = false;
 
-	scan_begin(&scan, "topics", "topics_pkey", TOPICS_TOPIC, name, snapshot);
+	if (!scan_begin(&scan, "topics", "topics_pkey", TOPICS_TOPIC, name, snapshot))
+		return false;
 	if ((tuple = scan_next(&scan)) != NULL)
 	{
 		strlcpy(topic->name, name, sizeof(topic->name));
@@ -124,7 +130,8 @@ domev_catalog_event_type(const char *name, Snapshot snapshot, DomevEventTypeRow 
 	bool		found = false;
 	bool		isnull;
 
-	scan_begin(&scan, "event_types", "event_types_pkey", EVENT_TYPES_EVENT_TYPE, name, snapshot);
+	if (!scan_begin(&scan, "event_types", "event_types_pkey", EVENT_TYPES_EVENT_TYPE, name, snapshot))
+		return false;
 	if ((tuple = scan_next(&scan)) != NULL)
 	{
 		row->aggregate_type = get_string(&scan, tuple, EVENT_TYPES_AGGREGATE_TYPE);
@@ -146,7 +153,8 @@ domev_catalog_mappings(const char *event_type, Snapshot snapshot)
 	List	   *mappings = NIL;
 	bool		isnull;
 
-	scan_begin(&scan, "mappings", "mappings_event_type", MAPPINGS_EVENT_TYPE, event_type, snapshot);
+	if (!scan_begin(&scan, "mappings", "mappings_event_type", MAPPINGS_EVENT_TYPE, event_type, snapshot))
+		return NIL;
 	while ((tuple = scan_next(&scan)) != NULL)
 	{
 		if (get_bool(&scan, tuple, MAPPINGS_ENABLED, &isnull))
@@ -165,7 +173,8 @@ domev_catalog_mapping(const char *name, Snapshot snapshot)
 	HeapTuple	tuple;
 	DomevMappingRow *row = NULL;
 
-	scan_begin(&scan, "mappings", "mappings_pkey", MAPPINGS_MAPPING, name, snapshot);
+	if (!scan_begin(&scan, "mappings", "mappings_pkey", MAPPINGS_MAPPING, name, snapshot))
+		return NULL;
 	if ((tuple = scan_next(&scan)) != NULL)
 		row = get_mapping(&scan, tuple);
 	scan_end(&scan);
@@ -205,7 +214,8 @@ domev_catalog_source(Snapshot snapshot)
 	char	   *source = NULL;
 	bool		isnull;
 
-	scan_begin(&scan, "source", NULL, InvalidAttrNumber, NULL, snapshot);
+	if (!scan_begin(&scan, "source", NULL, InvalidAttrNumber, NULL, snapshot))
+		return pstrdup("/");
 	while ((tuple = scan_next(&scan)) != NULL)
 	{
 		/* What set_source said wins over the first value. */
@@ -225,7 +235,8 @@ domev_catalog_message_key(Snapshot snapshot, uint8 *key)
 	bool		found = false;
 	bool		isnull;
 
-	scan_begin(&scan, "message_key", NULL, InvalidAttrNumber, NULL, snapshot);
+	if (!scan_begin(&scan, "message_key", NULL, InvalidAttrNumber, NULL, snapshot))
+		return false;
 	if ((tuple = scan_next(&scan)) != NULL)
 	{
 		bytea	   *value = DatumGetByteaPP(heap_getattr(tuple, MESSAGE_KEY_KEY,
@@ -244,21 +255,36 @@ domev_catalog_message_key(Snapshot snapshot, uint8 *key)
  * ----------------------------------------------------------------
  */
 
-/* Scans the rows whose column attnum is key, or all when key is NULL. */
-static void
+/*
+ * Scans the rows whose column attnum is key, or all when key is NULL.
+ *
+ * False: the table is not there, which can only be while WAL is decoded that
+ * was written before DROP EXTENSION.  The historic snapshot still shows the
+ * table then, but its file is gone.  Nor can an index be used while decoding:
+ * unlike a catalog's, an index that was rebuilt since is looked for in its
+ * old file.
+ */
+static bool
 scan_begin(CatalogScan *scan, const char *table, const char *index, AttrNumber attnum,
 		   const char *key, Snapshot snapshot)
 {
+	bool		decoding = HistoricSnapshotActive();
 	ScanKeyData scankey;
 	Oid			relid = domev_catalog_table(table);
-	Oid			indexid = index ? domev_catalog_table(index) : InvalidOid;
+	Oid			indexid = index && !decoding ? domev_catalog_table(index) : InvalidOid;
 
-	if (!OidIsValid(relid))
+	if (OidIsValid(relid))
+		LockRelationOid(relid, AccessShareLock);
+	if (!OidIsValid(relid) || (decoding && !exists_now(relid)))
+	{
+		if (decoding)
+			return false;
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_TABLE),
 				 errmsg("relation \"%s.%s\" does not exist", DOMEV_SCHEMA, table),
 				 errhint("Run CREATE EXTENSION domev in this database.")));
-	scan->table = table_open(relid, AccessShareLock);
+	}
+	scan->table = table_open(relid, NoLock);
 	if (key != NULL)
 	{
 		/* The names collate "C", whatever the database does. */
@@ -267,6 +293,26 @@ scan_begin(CatalogScan *scan, const char *table, const char *index, AttrNumber a
 	}
 	scan->desc = systable_beginscan(scan->table, indexid, OidIsValid(indexid),
 									snapshot, key ? 1 : 0, &scankey);
+	return true;
+}
+
+/* Is the relation there outside of the historic snapshot?  It is locked. */
+static bool
+exists_now(Oid relid)
+{
+	Relation	pg_class = table_open(RelationRelationId, AccessShareLock);
+	ScanKeyData key;
+	Snapshot	snapshot = RegisterSnapshot(GetNonHistoricCatalogSnapshot(RelationRelationId));
+	SysScanDesc scan;
+	bool		exists;
+
+	ScanKeyInit(&key, Anum_pg_class_oid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(relid));
+	scan = systable_beginscan(pg_class, ClassOidIndexId, true, snapshot, 1, &key);
+	exists = HeapTupleIsValid(systable_getnext(scan));
+	systable_endscan(scan);
+	UnregisterSnapshot(snapshot);
+	table_close(pg_class, AccessShareLock);
+	return exists;
 }
 
 static HeapTuple
@@ -292,7 +338,8 @@ find_user(const char *table, const char *index, AttrNumber attnum, AttrNumber na
 	HeapTuple	tuple;
 	char	   *user = NULL;
 
-	scan_begin(&scan, table, index, attnum, key, snapshot);
+	if (!scan_begin(&scan, table, index, attnum, key, snapshot))
+		return NULL;
 	if ((tuple = scan_next(&scan)) != NULL)
 		user = get_string(&scan, tuple, name);
 	scan_end(&scan);

@@ -8,7 +8,8 @@
  * it need not be linked against domev, nor loaded after it.
  *
  * A mapping is a function of one argument of type domev.domain_event that
- * returns domev.integration_event, or SETOF it:
+ * returns domev.integration_event, or SETOF it.  Declare it STRICT: somebody
+ * may call it with NULL.
  *
  *	  PG_FUNCTION_INFO_V1(order_placed);
  *
@@ -70,7 +71,11 @@ enum
 	DOMEV_INTEGRATION_EVENT_ATTRIBUTES
 };
 
-/* What a mapping takes.  Everything lives in the function's memory context. */
+/*
+ * What a mapping takes.  payload and headers may point into the argument, the
+ * rest is allocated in the current memory context; a function that returns
+ * its set value by value has to copy the argument first.
+ */
 typedef struct DomevDomainEvent
 {
 	pg_uuid_t	event_id;
@@ -107,7 +112,14 @@ domev_get_domain_event(HeapTupleHeader tuple, DomevDomainEvent *event)
 	for (int i = 0; i < DOMEV_DOMAIN_EVENT_ATTRIBUTES; i++)
 		values[i] = GetAttributeByNum(tuple, i + 1, &nulls[i]);
 
-	/* domev never leaves these NULL. */
+	/* domev leaves only these two NULL, but anybody may call the function. */
+	for (int i = 0; i < DOMEV_DOMAIN_EVENT_ATTRIBUTES; i++)
+	{
+		if (nulls[i] && i != DOMEV_DOMAIN_EVENT_AGGREGATE_VERSION && i != DOMEV_DOMAIN_EVENT_HEADERS)
+			ereport(ERROR,
+					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+					 errmsg("attribute %d of domev.domain_event must not be NULL", i + 1)));
+	}
 	event->event_id = *DatumGetUUIDP(values[DOMEV_DOMAIN_EVENT_EVENT_ID]);
 	event->event_type = TextDatumGetCString(values[DOMEV_DOMAIN_EVENT_EVENT_TYPE]);
 	event->aggregate_type = TextDatumGetCString(values[DOMEV_DOMAIN_EVENT_AGGREGATE_TYPE]);
@@ -122,12 +134,22 @@ domev_get_domain_event(HeapTupleHeader tuple, DomevDomainEvent *event)
 		DatumGetJsonbP(values[DOMEV_DOMAIN_EVENT_HEADERS]);
 }
 
-/* Fills values and nulls, of DOMEV_INTEGRATION_EVENT_ATTRIBUTES elements. */
-static inline void
-domev_fill_integration_event(const DomevIntegrationEvent *event, Datum *values, bool *nulls)
+/*
+ * Makes the row, palloc'd.  Attributes that a later domev has added are NULL,
+ * so a library need not be built again for it.
+ */
+static inline HeapTuple
+domev_form_integration_event(const DomevIntegrationEvent *event, TupleDesc tupdesc)
 {
 	const char *strings[DOMEV_INTEGRATION_EVENT_ATTRIBUTES] = {NULL};
 	const void *pointers[DOMEV_INTEGRATION_EVENT_ATTRIBUTES] = {NULL};
+	Datum	   *values = (Datum *) palloc0(tupdesc->natts * sizeof(Datum));
+	bool	   *nulls = (bool *) palloc0(tupdesc->natts * sizeof(bool));
+
+	if (tupdesc->natts < DOMEV_INTEGRATION_EVENT_ATTRIBUTES)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("function does not return domev.integration_event")));
 
 	strings[DOMEV_INTEGRATION_EVENT_TOPIC] = event->topic;
 	strings[DOMEV_INTEGRATION_EVENT_EVENT_TYPE] = event->event_type;
@@ -138,29 +160,28 @@ domev_fill_integration_event(const DomevIntegrationEvent *event, Datum *values, 
 	pointers[DOMEV_INTEGRATION_EVENT_DATA] = event->data;
 	pointers[DOMEV_INTEGRATION_EVENT_HEADERS] = event->headers;
 
-	for (int i = 0; i < DOMEV_INTEGRATION_EVENT_ATTRIBUTES; i++)
+	for (int i = 0; i < tupdesc->natts; i++)
 	{
-		nulls[i] = strings[i] == NULL && pointers[i] == NULL;
-		values[i] = strings[i] ? CStringGetTextDatum(strings[i]) : PointerGetDatum(pointers[i]);
+		nulls[i] = i >= DOMEV_INTEGRATION_EVENT_ATTRIBUTES ||
+			(strings[i] == NULL && pointers[i] == NULL);
+		if (!nulls[i])
+			values[i] = strings[i] ? CStringGetTextDatum(strings[i]) : PointerGetDatum(pointers[i]);
 	}
+	return heap_form_tuple(tupdesc, values, nulls);
 }
 
 /* The result of a function RETURNS domev.integration_event. */
 static inline Datum
 domev_integration_event_datum(FunctionCallInfo fcinfo, const DomevIntegrationEvent *event)
 {
-	Datum		values[DOMEV_INTEGRATION_EVENT_ATTRIBUTES];
-	bool		nulls[DOMEV_INTEGRATION_EVENT_ATTRIBUTES];
 	TupleDesc	tupdesc;
 
-	if (get_call_result_type(fcinfo, NULL, &tupdesc) != TYPEFUNC_COMPOSITE ||
-		tupdesc->natts != DOMEV_INTEGRATION_EVENT_ATTRIBUTES)
+	if (get_call_result_type(fcinfo, NULL, &tupdesc) != TYPEFUNC_COMPOSITE)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATATYPE_MISMATCH),
-				 errmsg("function does not return domev.integration_event as this library knows it"),
-				 errhint("Build the library against the header of the installed domev.")));
-	domev_fill_integration_event(event, values, nulls);
-	return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(tupdesc), values, nulls));
+				 errmsg("function does not return domev.integration_event")));
+	tupdesc = BlessTupleDesc(tupdesc);
+	return HeapTupleGetDatum(domev_form_integration_event(event, tupdesc));
 }
 
 /*
@@ -171,11 +192,8 @@ static inline void
 domev_put_integration_event(FunctionCallInfo fcinfo, const DomevIntegrationEvent *event)
 {
 	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
-	Datum		values[DOMEV_INTEGRATION_EVENT_ATTRIBUTES];
-	bool		nulls[DOMEV_INTEGRATION_EVENT_ATTRIBUTES];
 
-	domev_fill_integration_event(event, values, nulls);
-	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+	tuplestore_puttuple(rsinfo->setResult, domev_form_integration_event(event, rsinfo->setDesc));
 }
 
 #endif							/* DOMEV_H */

@@ -211,6 +211,7 @@ check_circumstances(void)
 static void
 check_raised(const DomevRaised *raised)
 {
+	domev_event_check_name("event type", domev_text(raised->event_type), DOMEV_MAX_NAME);
 	domev_event_check_name("aggregate id", domev_text(raised->aggregate_id), DOMEV_MAX_KEY);
 	domev_event_check_time(raised->occurred_at);
 	if (raised->headers != NULL)

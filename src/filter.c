@@ -120,7 +120,7 @@ const uint8 *
 domev_filter_message_key(DomevFilter *filter)
 {
 	refresh(filter);
-	if (!filter->message_key_read && OidIsValid(domev_catalog_table("message_key")))
+	if (!filter->message_key_read)
 	{
 		uint8	   *key = MemoryContextAlloc(filter->cache, DOMEV_SIPHASH_SIZE);
 
@@ -214,8 +214,7 @@ find_topic(DomevFilter *filter, DomevText topic)
 	entry = hash_search(filter->topics, name, HASH_FIND, NULL);
 	if (entry == NULL)
 	{
-		bool		exists = OidIsValid(domev_catalog_table("topics")) &&
-			domev_catalog_topic(name, NULL, &row);
+		bool		exists = domev_catalog_topic(name, NULL, &row);
 
 		entry = hash_search(filter->topics, name, HASH_ENTER, NULL);
 		entry->exists = exists;

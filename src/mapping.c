@@ -225,17 +225,23 @@ static List *
 run_c(DomevMappingCall *call, Datum event, MemoryContext result_context)
 {
 	LOCAL_FCINFO(fcinfo, 1);
+	FmgrInfo	flinfo;
 	ReturnSetInfo rsinfo;
 	List	   *results = NIL;
 	Datum		result;
 
+	/*
+	 * A set keeps its state in fn_extra until it is exhausted, which an error
+	 * may prevent: each run has its own, or the next would go on with it.
+	 */
+	fmgr_info_copy(&flinfo, &call->flinfo, CurrentMemoryContext);
 	memset(&rsinfo, 0, sizeof(rsinfo));
 	rsinfo.type = T_ReturnSetInfo;
 	rsinfo.econtext = CreateStandaloneExprContext();
 	rsinfo.allowedModes = SFRM_ValuePerCall | SFRM_Materialize;
 	rsinfo.returnMode = SFRM_ValuePerCall;
 
-	InitFunctionCallInfoData(*fcinfo, &call->flinfo, 1, InvalidOid, NULL,
+	InitFunctionCallInfoData(*fcinfo, &flinfo, 1, InvalidOid, NULL,
 							 call->function.returns_set ? (Node *) &rsinfo : NULL);
 	fcinfo->args[0].value = event;
 	fcinfo->args[0].isnull = false;
@@ -310,13 +316,13 @@ add_composite(List *results, Datum composite, MemoryContext result_context)
 static List *
 add_result(List *results, HeapTuple tuple, TupleDesc tupdesc, MemoryContext result_context)
 {
-	Datum		values[DOMEV_INTEGRATION_EVENT_ATTRIBUTES];
-	bool		nulls[DOMEV_INTEGRATION_EVENT_ATTRIBUTES];
+	Datum	   *values = palloc(tupdesc->natts * sizeof(Datum));
+	bool	   *nulls = palloc(tupdesc->natts * sizeof(bool));
 	bool		all_null = true;
 	DomevIntegrationEvent *event;
 	MemoryContext old;
 
-	if (tupdesc->natts != DOMEV_INTEGRATION_EVENT_ATTRIBUTES)
+	if (tupdesc->natts < DOMEV_INTEGRATION_EVENT_ATTRIBUTES)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATATYPE_MISMATCH),
 				 errmsg("mapping function did not return domev.integration_event")));
@@ -345,6 +351,8 @@ add_result(List *results, HeapTuple tuple, TupleDesc tupdesc, MemoryContext resu
 		event->headers = DatumGetJsonbPCopy(values[DOMEV_INTEGRATION_EVENT_HEADERS]);
 	results = lappend(results, event);
 	MemoryContextSwitchTo(old);
+	pfree(values);
+	pfree(nulls);
 	return results;
 }
 
@@ -508,7 +516,7 @@ check_owner(DomevMapping *mapping, Function *function)
 				 errdetail("It was registered for role \"%s\" and belongs to role \"%s\" now.",
 						   GetUserNameFromId(mapping->owner, true) ? GetUserNameFromId(mapping->owner, true) : "(dropped)",
 						   GetUserNameFromId(function->owner, false)),
-				 errhint("Its present owner may register it with domev.alter_mapping(…, function => …).")));
+				 errhint("A superuser, or a role with the privileges of both, can register it anew with domev.alter_mapping(…, function => …).")));
 }
 
 /* ----------------------------------------------------------------

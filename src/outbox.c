@@ -36,6 +36,7 @@
 #include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
+#include "utils/timestamp.h"
 #include "utils/uuid.h"
 
 #include "compat.h"
@@ -58,6 +59,7 @@ struct DomevOutbox
 /* domev.max_event_size: of the finished event, in kB */
 static int	max_event_size;
 
+static TimestampTz rising_timestamp(void);
 static void open_table(DomevOutbox *outbox);
 static void check_columns(Relation table);
 static void fill_slot(DomevOutbox *outbox, const DomevEvent *event);
@@ -99,6 +101,7 @@ domev_outbox_close(DomevOutbox *outbox)
 	if (outbox->table != NULL)
 	{
 		AfterTriggerEndQuery(outbox->estate);
+		ExecCloseResultRelations(outbox->estate);	/* what triggers opened */
 		ExecCleanupTupleRouting(outbox->mtstate, outbox->routing);
 		ExecResetTupleTable(outbox->estate->es_tupleTable, false);
 		FreeExecutorState(outbox->estate);
@@ -168,7 +171,7 @@ domev_outbox_put_row(DomevOutbox *outbox, DomevEvent *event)
 
 	if (outbox->table == NULL)
 		open_table(outbox);
-	event->recorded_at = GetCurrentTimestamp();
+	event->recorded_at = rising_timestamp();
 	event->xact_id = U64FromFullTransactionId(GetTopFullTransactionId());
 
 	old = MemoryContextSwitchTo(outbox->scratch);
@@ -177,6 +180,19 @@ domev_outbox_put_row(DomevOutbox *outbox, DomevEvent *event)
 	ResetPerTupleExprContext(outbox->estate);
 	MemoryContextSwitchTo(old);
 	MemoryContextReset(outbox->scratch);
+}
+
+/*
+ * Now, but later than this backend's event before: so that recorded_at is the
+ * order of a transaction's events.
+ */
+static TimestampTz
+rising_timestamp(void)
+{
+	static TimestampTz last = 0;
+
+	last = Max(GetCurrentTimestamp(), last + 1);
+	return last;
 }
 
 static void

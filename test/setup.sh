@@ -1,0 +1,192 @@
+# What examples/quickstart.sh and test/run.sh have in common: packages, the PostgreSQL to use, a copy to build in, the install.
+# To be sourced by bash under "set -euo pipefail".  After "prepare" there are: $PG_CONFIG and $bindir (the PostgreSQL in use),
+# $user (who runs servers and tests), $work (a temporary folder, removed at exit; logs lie here), $home (the part of it that
+# belongs to $user), $copy (the sources in it: the source tree itself stays as it is) and "${make[@]}" (make, for that PostgreSQL).
+# shellcheck shell=bash
+
+oldest=15 # the first major release of PostgreSQL that domev supports
+source_tree=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+work='' home='' copy='' bindir='' make=()
+
+# What the caller's environment says about servers, builds and languages must not reach ours.
+given_pg_config=${PG_CONFIG:-}
+unset "${!PG@}" MAKEFLAGS MFLAGS MAKELEVEL COPT
+export LC_ALL=C.UTF-8
+umask 022
+
+say() { printf '%s\n' "$*"; }
+die() { printf '%s: %s\n' "${0##*/}" "$*" >&2 && exit 1; }
+
+# The end of a log is where the reason is.
+show_log() { # FILE [LINES]
+	printf '\n--- %s (last %s lines) ---\n' "${1#"$work"/}" "${2:-60}"
+	tail -n "${2:-60}" "$1"
+	printf -- '---\n\n'
+} >&2
+
+# Runs a command quietly, unless it fails: then its log is the message.
+step() { # SENTENCE LOG COMMAND...
+	local sentence=$1 log=$work/$2
+	say "$sentence"
+	"${@:3}" >"$log" 2>&1 </dev/null || {
+		show_log "$log"
+		die "this failed: $sentence"
+	}
+}
+
+is_root() { [ "$(id -u)" = 0 ]; }
+
+as_root() { # COMMAND...
+	if is_root; then
+		"$@"
+	elif command -v sudo >/dev/null; then
+		sudo "$@"
+	else
+		die "this needs root or sudo: $*"
+	fi
+}
+
+# Servers refuse to run as root.  HOME and TMPDIR are of no use to another user, and the first may hold a .psqlrc or .proverc.
+as_user() { # COMMAND...
+	local clean=(env -u TMPDIR "HOME=$home" "PATH=$bindir:$PATH")
+	if is_root; then runuser -u "$user" -- "${clean[@]}" "$@"; else "${clean[@]}" "$@"; fi
+}
+
+# Directly where we may write, so that a PostgreSQL of one's own needs no root.
+as_installer() { # COMMAND...
+	local folder
+	for folder in --pkglibdir --sharedir --includedir-server; do
+		if [ ! -w "$("$PG_CONFIG" "$folder")" ]; then
+			as_root "$@"
+			return
+		fi
+	done
+	"$@"
+}
+
+major_of() { # PG_CONFIG; prints nothing if it is none
+	"$1" --version 2>/dev/null | sed -n 's/^PostgreSQL \([0-9]*\).*/\1/p'
+}
+
+# Has this PostgreSQL all that building and running an extension takes?
+is_usable() { # PG_CONFIG
+	local major
+	major=$(major_of "$1")
+	[ "${major:-0}" -ge "$oldest" ] && [ -x "$("$1" --bindir)/postgres" ] && [ -e "$("$1" --includedir-server)/postgres.h" ] &&
+		[ -e "$("$1" --pgxs)" ]
+}
+
+# The newest usable PostgreSQL, or the one that PG_CONFIG names; prints nothing if there is none.
+find_pg_config() {
+	local candidate candidates=(pg_config /usr/lib/postgresql/*/bin/pg_config /usr/local/pgsql/bin/pg_config)
+	[ -z "$given_pg_config" ] || candidates=("$given_pg_config")
+	for candidate in "${candidates[@]}"; do
+		candidate=$(command -v "$candidate") || continue
+		candidate=$(realpath -s "$candidate")
+		if is_usable "$candidate"; then echo "$(major_of "$candidate") $candidate"; fi
+	done | sort -n | sed -n '$s/^[0-9]* //p'
+}
+
+# The newest server that the distribution's packages brought; prints nothing if there is none.
+newest_packaged() {
+	local folder
+	for folder in /usr/lib/postgresql/*; do
+		if [ -x "$folder/bin/postgres" ]; then basename "$folder"; fi
+	done | sort -n | tail -n 1
+}
+
+# The major release whose packages are to be completed: what PG_CONFIG names, else the newest server here, else the distribution's.
+major_to_complete() {
+	local major
+	case $given_pg_config in
+		'') major=$(newest_packaged) ;;
+		/usr/lib/postgresql/*/bin/pg_config) major=$(basename "${given_pg_config%/bin/pg_config}") ;;
+		*) die "PG_CONFIG=$given_pg_config is not PostgreSQL $oldest or later, or it lacks its server, headers or pgxs.mk" ;;
+	esac
+	if [ "${major:-0}" -lt "$oldest" ] && [ -z "$given_pg_config" ]; then
+		major=$(apt-cache depends postgresql | sed -n 's/^ *Depends: postgresql-\([0-9]*\)$/\1/p')
+	fi
+	[ "${major:-0}" -ge "$oldest" ] || die "found no PostgreSQL $oldest or later, here or in apt's packages"
+	echo "$major"
+}
+
+apt_get() { # ARGUMENT...
+	as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=120 "$@"
+}
+
+# Installing a server's package makes and starts a cluster, unless this file says otherwise; nobody asked for one here.
+install_without_cluster() { # PACKAGE...
+	local conf=/etc/postgresql-common/createcluster.conf rc=0
+	apt_get install -y --no-install-recommends --no-remove postgresql-common || return
+	as_root cp -p "$conf" "$conf.domev" && echo 'create_main_cluster = false' | as_root tee -a "$conf" || return
+	apt_get install -y --no-install-recommends --no-remove "$@" || rc=$?
+	as_root mv "$conf.domev" "$conf" || return
+	return "$rc"
+}
+
+# Installs what is missing, and says what.  The arguments are packages that the caller misses besides.
+install_missing() { # [PACKAGE...]
+	local missing=("$@") major='' install=(apt_get install -y --no-install-recommends --no-remove)
+	command -v make >/dev/null || missing+=(make)
+	command -v gcc >/dev/null || missing+=(gcc)
+	[ -e /usr/include/stdio.h ] || missing+=(libc6-dev)
+	PG_CONFIG=$(find_pg_config)
+	[ -z "$PG_CONFIG" ] || [ "${#missing[@]}" -gt 0 ] || return 0
+	command -v apt-get >/dev/null || die "please install: ${missing[*]}${PG_CONFIG:+ and PostgreSQL $oldest or later with its headers}"
+	# A list of packages that cannot be brought up to date may still do: installing tells.
+	say "Bringing apt's lists up to date"
+	apt_get update >"$work/apt-update.log" 2>&1 </dev/null || show_log "$work/apt-update.log" 10
+	if [ -z "$PG_CONFIG" ]; then
+		major=$(major_to_complete)
+		missing+=("postgresql-server-dev-$major")
+		if [ ! -x "/usr/lib/postgresql/$major/bin/postgres" ]; then
+			missing+=("postgresql-$major")
+			install=(install_without_cluster)
+		fi
+	fi
+	step "Installing what is missing here, with apt-get: ${missing[*]}" apt-install.log "${install[@]}" "${missing[@]}"
+	PG_CONFIG=$(find_pg_config)
+	[ -n "$PG_CONFIG" ] || die "there is no PostgreSQL $oldest or later with headers, although the packages are installed"
+}
+
+# Sources only: what other compilers and servers left would be taken for up to date.
+copy_sources() {
+	copy=$home/src
+	mkdir "$copy"
+	tar -C "$source_tree" -c --exclude=./.git --exclude='*.o' --exclude='*.bc' --exclude='*.so' --exclude='tmp_*' . | tar -C "$copy" -x
+	if is_root; then chown -R "$user:" "$home"; fi
+	step "Copying the sources to $copy" clean.log as_user "${make[@]}" -C "$copy" clean
+}
+
+remove_work() {
+	cd /
+	[ -z "$work" ] || rm -rf "$work"
+}
+
+# Everything up to a copy of the sources, ready to be built.
+prepare() { # [PACKAGE...]
+	# Not in TMPDIR: it may be root's alone, or too long for the path of a socket.
+	work=$(mktemp -d /tmp/domev.XXXXXX)
+	chmod 711 "$work"
+	home=$work/user
+	mkdir "$home"
+	cd "$work" || die "there is no $work" # the folder we were called in may be closed to $user
+	install_missing "$@"
+	bindir=$("$PG_CONFIG" --bindir)
+	make=(make --no-print-directory "PG_CONFIG=$PG_CONFIG")
+	user=$(id -un)
+	if is_root; then
+		user=postgres
+		id "$user" >/dev/null 2>&1 || die "there is no user postgres to run servers as; run this as an ordinary user"
+	fi
+	say "Using $("$PG_CONFIG" --version) in $bindir; servers run as user $user"
+	copy_sources
+}
+
+build() { # [MAKE ARGUMENT...]
+	step "Building domev${*:+ ($*)}" build.log as_user "${make[@]}" -C "$copy" "-j$(nproc)" "$@"
+}
+
+install_domev() {
+	step "Installing domev into that PostgreSQL (make install)" install.log as_installer "${make[@]}" -C "$copy" install
+}
