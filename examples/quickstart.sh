@@ -16,7 +16,7 @@ finish() {
 		if [ "$rc" != 0 ] && [ -s "$server_log" ]; then show_log "$server_log"; fi
 		as_user pg_ctl -D "$home/data" -m immediate stop >/dev/null 2>&1 || true
 	fi
-	remove_work
+	clean_up
 	exit "$rc"
 }
 trap finish EXIT
@@ -155,18 +155,18 @@ explain() {
 }
 
 say_next() {
-	cat <<-END
-
-		It works. The server and its folder are being removed; domev stays installed in $("$PG_CONFIG" --version).
-
-		What next:
-		  - in your own server's configuration: wal_level = logical (takes a restart), and, where the server knows that setting,
-		    output_plugin_libraries = 'pgoutput, test_decoding, domev' (takes a reload);
-		  - in your own database: CREATE EXTENSION domev;
-		  - no server yet? On Debian: pg_createcluster $(major_of "$PG_CONFIG") main --start
-		  - to run the tests: $source_tree/test/run.sh
-		  - to read on: $source_tree/README.md
-	END
+	printf '\n%s\n\n' "It works. The server and its folder are being removed; domev stays installed in $("$PG_CONFIG" --version)."
+	say 'What next:'
+	say '  - in the configuration of your own server: wal_level = logical (takes a restart)'
+	if grep -q '^output_plugin_libraries' "$home/data/postgresql.conf"; then
+		say "    and output_plugin_libraries = 'pgoutput, test_decoding, domev' (takes a reload)"
+	fi
+	if command -v pg_lsclusters >/dev/null && [ -z "$(pg_lsclusters -h)" ]; then
+		say "    (this machine has no server yet: pg_createcluster $(major_of "$PG_CONFIG") main --start)"
+	fi
+	say '  - in your own database: CREATE EXTENSION domev'
+	say "  - to run the tests: $source_tree/test/run.sh"
+	say "  - to read on: $source_tree/README.md"
 }
 
 prepare

@@ -223,7 +223,7 @@ COMMENT ON TABLE domev.idempotency IS 'the event ids that callers of emit gave: 
 SELECT pg_catalog.pg_extension_config_dump('domev.idempotency', '');
 
 -- ---------------------------------------------------------------------------------------------------------------------
--- Doors of the registry.  In alter_…, an argument left out (NULL) leaves its attribute; reset names attributes to set
+-- Doors of the registry.  In alter_..., an argument left out (NULL) leaves its attribute; reset names attributes to set
 -- back to their defaults.
 -- ---------------------------------------------------------------------------------------------------------------------
 
@@ -370,21 +370,21 @@ CREATE FUNCTION domev.emit(event_type text, aggregate_id uuid, payload text, hea
 COMMENT ON FUNCTION domev.emit(text, text, jsonb, jsonb, bigint, uuid, timestamptz) IS
 	'takes a registered event type, the aggregate''s id (1 to 1024 bytes), the payload (JSON), headers (a JSON object of strings, booleans and 32-bit integers), the aggregate''s version, the event''s id (makes the call idempotent) and the time it happened; maps the event, stores all in this transaction, returns the event''s id; raises 22004 for NULL, 22023 for a bad value, 22P02 for a payload that is not JSON, 42704 for an unknown event type, 25006 in a read-only transaction or recovery, 25000 in a parallel worker, 42501 in a security-restricted operation, 2F002 inside a mapping, 54000 beyond domev.max_event_size, and what its mappings raise';
 COMMENT ON FUNCTION domev.emit(text, text, json, jsonb, bigint, uuid, timestamptz) IS
-	'as domev.emit(text, text, jsonb, …), for an aggregate id of type text and a payload of type json; takes, returns and raises the same';
+	'as domev.emit(text, text, jsonb, ...), for an aggregate id of type text and a payload of type json; takes, returns and raises the same';
 COMMENT ON FUNCTION domev.emit(text, text, text, jsonb, bigint, uuid, timestamptz) IS
-	'as domev.emit(text, text, jsonb, …), for an aggregate id of type text and a payload of type text; takes, returns and raises the same';
+	'as domev.emit(text, text, jsonb, ...), for an aggregate id of type text and a payload of type text; takes, returns and raises the same';
 COMMENT ON FUNCTION domev.emit(text, bigint, jsonb, jsonb, bigint, uuid, timestamptz) IS
-	'as domev.emit(text, text, jsonb, …), for an aggregate id of type bigint and a payload of type jsonb; takes, returns and raises the same';
+	'as domev.emit(text, text, jsonb, ...), for an aggregate id of type bigint and a payload of type jsonb; takes, returns and raises the same';
 COMMENT ON FUNCTION domev.emit(text, bigint, json, jsonb, bigint, uuid, timestamptz) IS
-	'as domev.emit(text, text, jsonb, …), for an aggregate id of type bigint and a payload of type json; takes, returns and raises the same';
+	'as domev.emit(text, text, jsonb, ...), for an aggregate id of type bigint and a payload of type json; takes, returns and raises the same';
 COMMENT ON FUNCTION domev.emit(text, bigint, text, jsonb, bigint, uuid, timestamptz) IS
-	'as domev.emit(text, text, jsonb, …), for an aggregate id of type bigint and a payload of type text; takes, returns and raises the same';
+	'as domev.emit(text, text, jsonb, ...), for an aggregate id of type bigint and a payload of type text; takes, returns and raises the same';
 COMMENT ON FUNCTION domev.emit(text, uuid, jsonb, jsonb, bigint, uuid, timestamptz) IS
-	'as domev.emit(text, text, jsonb, …), for an aggregate id of type uuid and a payload of type jsonb; takes, returns and raises the same';
+	'as domev.emit(text, text, jsonb, ...), for an aggregate id of type uuid and a payload of type jsonb; takes, returns and raises the same';
 COMMENT ON FUNCTION domev.emit(text, uuid, json, jsonb, bigint, uuid, timestamptz) IS
-	'as domev.emit(text, text, jsonb, …), for an aggregate id of type uuid and a payload of type json; takes, returns and raises the same';
+	'as domev.emit(text, text, jsonb, ...), for an aggregate id of type uuid and a payload of type json; takes, returns and raises the same';
 COMMENT ON FUNCTION domev.emit(text, uuid, text, jsonb, bigint, uuid, timestamptz) IS
-	'as domev.emit(text, text, jsonb, …), for an aggregate id of type uuid and a payload of type text; takes, returns and raises the same';
+	'as domev.emit(text, text, jsonb, ...), for an aggregate id of type uuid and a payload of type text; takes, returns and raises the same';
 
 -- ---------------------------------------------------------------------------------------------------------------------
 -- Rights.  Who shall emit or register is GRANTed EXECUTE; the registry is there for all to read; the outbox and the

@@ -7,9 +7,9 @@
  * both storages: a row becomes them when it is decoded, a WAL message holds
  * them since it was emitted.  No catalog is read here.
  *
- *	  {"specversion":"1.0","id":…,"type":…,"source":…, …,"data":…     body
- *	  ,"mac":"…"}                                       end of a WAL message
- *	  ,"sequence":"…","endoftransaction":true}       end of what a client gets
+ *	  {"specversion":"1.0","id":...,"type":...,"source":..., ...,"data":...     body
+ *	  ,"mac":"..."}                                       end of a WAL message
+ *	  ,"sequence":"...","endoftransaction":true}       end of what a client gets
  *
  * "id" and "type" come first, so that the type of a message can be read
  * without parsing it (domev_cloudevent_type).

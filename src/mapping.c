@@ -475,14 +475,14 @@ check_security(const char *name, HeapTuple tuple, Function *function)
 				(errcode(ERRCODE_INVALID_FUNCTION_DEFINITION),
 				 errmsg("function %s cannot be a mapping", name),
 				 errdetail("It is SECURITY DEFINER."),
-				 errhint("A mapping runs as its owner anyway: ALTER FUNCTION … SECURITY INVOKER.")));
+				 errhint("A mapping runs as its owner anyway: ALTER FUNCTION ... SECURITY INVOKER.")));
 	if (!function->in_c && !function->sets_search_path &&
 		heap_attisnull(tuple, Anum_pg_proc_prosqlbody, NULL))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_FUNCTION_DEFINITION),
 				 errmsg("function %s cannot be a mapping", name),
 				 errdetail("What it refers to depends on the search_path of whoever calls it."),
-				 errhint("Give it an SQL-standard body (BEGIN ATOMIC), or a fixed path: ALTER FUNCTION … SET search_path = …")));
+				 errhint("Give it an SQL-standard body (BEGIN ATOMIC), or a fixed path: ALTER FUNCTION ... SET search_path = ...")));
 }
 
 static bool
@@ -516,7 +516,7 @@ check_owner(DomevMapping *mapping, Function *function)
 				 errdetail("It was registered for role \"%s\" and belongs to role \"%s\" now.",
 						   GetUserNameFromId(mapping->owner, true) ? GetUserNameFromId(mapping->owner, true) : "(dropped)",
 						   GetUserNameFromId(function->owner, false)),
-				 errhint("A superuser, or a role with the privileges of both, can register it anew with domev.alter_mapping(…, function => …).")));
+				 errhint("A superuser, or a role with the privileges of both, can register it anew with domev.alter_mapping(..., function => ...).")));
 }
 
 /* ----------------------------------------------------------------
@@ -576,5 +576,5 @@ domev_mapping_advise(const char *name)
 		ereport(NOTICE,
 				(errmsg("function %s will not be inlined", name),
 				 errdetail("PostgreSQL plans it again at every call."),
-				 errhint("Write it RETURNS SETOF domev.integration_event, STABLE, without STRICT or SET, with a body BEGIN ATOMIC SELECT (domev.make_integration_event(…)).* FROM …; END.")));
+				 errhint("Write it RETURNS SETOF domev.integration_event, STABLE, without STRICT or SET, with a body BEGIN ATOMIC SELECT (domev.make_integration_event(...)).* FROM ...; END.")));
 }

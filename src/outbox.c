@@ -21,6 +21,9 @@
 #include "access/table.h"
 #include "access/transam.h"
 #include "access/xact.h"
+#include "access/xlog.h"
+#include "access/xloginsert.h"
+#include "catalog/pg_control.h"
 #include "catalog/pg_type.h"
 #include "cloudevent.h"
 #include "commands/trigger.h"
@@ -59,6 +62,11 @@ struct DomevOutbox
 /* domev.max_event_size: of the finished event, in kB */
 static int	max_event_size;
 
+/* The end of this backend's last message in the WAL, and the (sub)transaction that wrote it. */
+static XLogRecPtr message_end = InvalidXLogRecPtr;
+static TransactionId message_xid = InvalidTransactionId;
+
+static void keep_behind_message(void);
 static TimestampTz rising_timestamp(void);
 static void open_table(DomevOutbox *outbox);
 static void check_columns(Relation table);
@@ -171,6 +179,7 @@ domev_outbox_put_row(DomevOutbox *outbox, DomevEvent *event)
 
 	if (outbox->table == NULL)
 		open_table(outbox);
+	keep_behind_message();
 	event->recorded_at = rising_timestamp();
 	event->xact_id = U64FromFullTransactionId(GetTopFullTransactionId());
 
@@ -180,6 +189,28 @@ domev_outbox_put_row(DomevOutbox *outbox, DomevEvent *event)
 	ResetPerTupleExprContext(outbox->estate);
 	MemoryContextSwitchTo(old);
 	MemoryContextReset(outbox->scratch);
+}
+
+/*
+ * Decoding merges the changes of subtransactions by their positions.  That of
+ * a row is where its record starts, but that of a message is where its record
+ * ends: a message of one subtransaction and the row of another one right
+ * behind it have the same position, and may change places.  A record between
+ * them keeps them apart.
+ */
+static void
+keep_behind_message(void)
+{
+	int			nothing = 0;
+
+	if (!TransactionIdIsValid(message_xid) ||
+		message_xid == GetCurrentTransactionId() ||
+		message_end != GetXLogInsertRecPtr())
+		return;
+	XLogBeginInsert();
+	XLogSetRecordFlags(XLOG_MARK_UNIMPORTANT);
+	XLogRegisterData((char *) &nothing, sizeof(nothing));
+	XLogInsert(RM_XLOG_ID, XLOG_NOOP);
 }
 
 /*
@@ -334,7 +365,8 @@ domev_outbox_put_message(DomevOutbox *outbox, DomevEvent *event)
 	initStringInfo(&body);
 	domev_cloudevent_append(&body, event, domev_registry_source(), false);
 	domev_cloudevent_seal(&body, domev_registry_message_key(), GetTopTransactionId(), prefix);
-	domev_log_logical_message_compat(prefix, body.data, body.len, true, false);
+	message_end = domev_log_logical_message_compat(prefix, body.data, body.len, true, false);
+	message_xid = GetCurrentTransactionId();
 	MemoryContextSwitchTo(old);
 	MemoryContextReset(outbox->scratch);
 }

@@ -3,7 +3,7 @@
  * registration.c
  *	  How does something get into the registry, and what is refused?
  *
- * The functions create_…, alter_… and drop_… of topics, event types and
+ * The functions create_..., alter_... and drop_... of topics, event types and
  * mappings, and set_source.  They check as the caller and write as the owner
  * of domev's tables, on which nobody else has any right but to read.
  *

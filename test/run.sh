@@ -13,7 +13,7 @@ stamp='' # as old as the start of the present suite: logs that are newer are its
 
 finish() {
 	trap - EXIT
-	remove_work
+	clean_up
 	# Whatever ended the run early is a failure of its own.
 	[ -n "$finished" ] || failed=$((failed + 1))
 	printf '\n%s passed, %s failed\n' "$passed" "$failed"

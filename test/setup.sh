@@ -1,7 +1,10 @@
 # What examples/quickstart.sh and test/run.sh have in common: packages, the PostgreSQL to use, a copy to build in, the install.
-# To be sourced by bash under "set -euo pipefail".  After "prepare" there are: $PG_CONFIG and $bindir (the PostgreSQL in use),
-# $user (who runs servers and tests), $work (a temporary folder, removed at exit; logs lie here), $home (the part of it that
-# belongs to $user), $copy (the sources in it: the source tree itself stays as it is) and "${make[@]}" (make, for that PostgreSQL).
+# To be sourced by bash under "set -euo pipefail", with clean_up in the exit trap.  After "prepare" there are:
+#   PG_CONFIG bindir   the PostgreSQL in use
+#   user               who runs servers and tests
+#   work               a temporary folder, for logs; clean_up removes it
+#   home copy          what of it belongs to that user, and in there the sources: the source tree itself stays as it is
+#   make               the command make, for that PostgreSQL
 # shellcheck shell=bash
 
 oldest=15 # the first major release of PostgreSQL that domev supports
@@ -10,8 +13,8 @@ work='' home='' copy='' bindir='' make=()
 
 # What the caller's environment says about servers, builds and languages must not reach ours.
 given_pg_config=${PG_CONFIG:-}
-unset "${!PG@}" MAKEFLAGS MFLAGS MAKELEVEL COPT
-export LC_ALL=C.UTF-8
+export LANG=C.UTF-8 LC_ALL=C.UTF-8 # both: test drivers drop the second, and take what they find then
+unset "${!PG@}" LANGUAGE LC_COLLATE LC_CTYPE LC_MESSAGES LC_MONETARY LC_NUMERIC LC_TIME MAKEFLAGS MFLAGS MAKELEVEL COPT
 umask 022
 
 say() { printf '%s\n' "$*"; }
@@ -46,9 +49,10 @@ as_root() { # COMMAND...
 	fi
 }
 
-# Servers refuse to run as root.  HOME and TMPDIR are of no use to another user, and the first may hold a .psqlrc or .proverc.
+# Servers refuse to run as root.  HOME and TMPDIR may be closed to another user, HOME may hold a .proverc, and what a test that
+# died leaves in its TMPDIR has to go.
 as_user() { # COMMAND...
-	local clean=(env -u TMPDIR "HOME=$home" "PATH=$bindir:$PATH")
+	local clean=(env "HOME=$home" "TMPDIR=$home/tmp" "PATH=$bindir:$PATH")
 	if is_root; then runuser -u "$user" -- "${clean[@]}" "$@"; else "${clean[@]}" "$@"; fi
 }
 
@@ -98,13 +102,12 @@ newest_packaged() {
 # The major release whose packages are to be completed: what PG_CONFIG names, else the newest server here, else the distribution's.
 major_to_complete() {
 	local major
-	case $given_pg_config in
-		'') major=$(newest_packaged) ;;
-		/usr/lib/postgresql/*/bin/pg_config) major=$(basename "${given_pg_config%/bin/pg_config}") ;;
-		*) die "PG_CONFIG=$given_pg_config is not PostgreSQL $oldest or later, or it lacks its server, headers or pgxs.mk" ;;
-	esac
-	if [ "${major:-0}" -lt "$oldest" ] && [ -z "$given_pg_config" ]; then
-		major=$(apt-cache depends postgresql | sed -n 's/^ *Depends: postgresql-\([0-9]*\)$/\1/p')
+	if [ -n "$given_pg_config" ]; then
+		major=$(basename "${given_pg_config%/bin/pg_config}")
+	else
+		major=$(newest_packaged)
+		[ "${major:-0}" -ge "$oldest" ] ||
+			major=$(apt-cache depends postgresql | sed -n 's/^ *Depends: postgresql-\([0-9]*\)$/\1/p')
 	fi
 	[ "${major:-0}" -ge "$oldest" ] || die "found no PostgreSQL $oldest or later, here or in apt's packages"
 	echo "$major"
@@ -115,13 +118,23 @@ apt_get() { # ARGUMENT...
 }
 
 # Installing a server's package makes and starts a cluster, unless this file says otherwise; nobody asked for one here.
+cluster_conf=/etc/postgresql-common/createcluster.conf
+cluster_conf_kept='' # the file as it was, while it is changed
+
 install_without_cluster() { # PACKAGE...
-	local conf=/etc/postgresql-common/createcluster.conf rc=0
+	local rc=0
 	apt_get install -y --no-install-recommends --no-remove postgresql-common || return
-	as_root cp -p "$conf" "$conf.domev" && echo 'create_main_cluster = false' | as_root tee -a "$conf" || return
+	cluster_conf_kept=$cluster_conf.domev
+	as_root cp -p "$cluster_conf" "$cluster_conf_kept" || return
+	echo 'create_main_cluster = false' | as_root tee -a "$cluster_conf" || return
 	apt_get install -y --no-install-recommends --no-remove "$@" || rc=$?
-	as_root mv "$conf.domev" "$conf" || return
+	restore_cluster_conf || return
 	return "$rc"
+}
+
+restore_cluster_conf() {
+	if [ -n "$cluster_conf_kept" ] && [ -e "$cluster_conf_kept" ]; then as_root mv "$cluster_conf_kept" "$cluster_conf"; fi
+	cluster_conf_kept=''
 }
 
 # Installs what is missing, and says what.  The arguments are packages that the caller misses besides.
@@ -132,7 +145,12 @@ install_missing() { # [PACKAGE...]
 	[ -e /usr/include/stdio.h ] || missing+=(libc6-dev)
 	PG_CONFIG=$(find_pg_config)
 	[ -z "$PG_CONFIG" ] || [ "${#missing[@]}" -gt 0 ] || return 0
-	command -v apt-get >/dev/null || die "please install: ${missing[*]}${PG_CONFIG:+ and PostgreSQL $oldest or later with its headers}"
+	case $PG_CONFIG:$given_pg_config in
+		/*:* | : | :/usr/lib/postgresql/[1-9]*/bin/pg_config) ;; # usable; to be found; one that packages may complete
+		*) die "PG_CONFIG=$given_pg_config is not PostgreSQL $oldest or later, or it lacks its server, headers or pgxs.mk" ;;
+	esac
+	command -v apt-get >/dev/null ||
+		die "there is no apt-get here; please install PostgreSQL $oldest or later with its headers (if it is not there), ${missing[*]}"
 	# A list of packages that cannot be brought up to date may still do: installing tells.
 	say "Bringing apt's lists up to date"
 	apt_get update >"$work/apt-update.log" 2>&1 </dev/null || show_log "$work/apt-update.log" 10
@@ -153,13 +171,16 @@ install_missing() { # [PACKAGE...]
 copy_sources() {
 	copy=$home/src
 	mkdir "$copy"
+	say "Copying the sources to $copy"
 	tar -C "$source_tree" -c --exclude=./.git --exclude='*.o' --exclude='*.bc' --exclude='*.so' --exclude='tmp_*' . | tar -C "$copy" -x
 	if is_root; then chown -R "$user:" "$home"; fi
-	step "Copying the sources to $copy" clean.log as_user "${make[@]}" -C "$copy" clean
+	step "Cleaning that copy" clean.log as_user "${make[@]}" -C "$copy" clean
 }
 
-remove_work() {
+# For the caller's exit trap.
+clean_up() {
 	cd /
+	restore_cluster_conf
 	[ -z "$work" ] || rm -rf "$work"
 }
 
@@ -169,7 +190,7 @@ prepare() { # [PACKAGE...]
 	work=$(mktemp -d /tmp/domev.XXXXXX)
 	chmod 711 "$work"
 	home=$work/user
-	mkdir "$home"
+	mkdir "$home" "$home/tmp"
 	cd "$work" || die "there is no $work" # the folder we were called in may be closed to $user
 	install_missing "$@"
 	bindir=$("$PG_CONFIG" --bindir)

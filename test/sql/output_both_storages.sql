@@ -54,6 +54,26 @@ SELECT count(pg_logical_emit_message(true, 'others', 'x'));
 -- dropped, without effect on their neighbours (and said in the log: see t/001_stream.pl)
 SELECT data::jsonb->>'subject' AS subject, right(data::jsonb->>'sequence', 1) AS index, data::jsonb->>'endoftransaction' AS last FROM pg_logical_slot_peek_changes('both', NULL, NULL);
 
+-- in order where the storages and the subtransactions alternate (PostgreSQL gives a message and the row behind it one position)
+SELECT domev.alter_topic('d', storage => 'table'), domev.alter_mapping('m', enabled => false);
+SELECT domev.create_topic('w', 'internal', 'wal'), domev.create_event_type('w', 'thing', 'w');
+SELECT count(*) FROM pg_logical_slot_get_changes('both', NULL, NULL);
+BEGIN;
+SELECT domev.emit('w', '1') IS NOT NULL;
+SELECT domev.emit('e', '2') IS NOT NULL;
+SAVEPOINT a;
+SAVEPOINT b;
+SELECT domev.emit('w', '3') IS NOT NULL;
+RELEASE a;
+SELECT domev.emit('e', '4') IS NOT NULL;
+SAVEPOINT c;
+SELECT domev.emit('e', '5') IS NOT NULL;
+SELECT domev.emit('w', '6') IS NOT NULL;
+SAVEPOINT d;
+SELECT domev.emit('e', '7') IS NOT NULL;
+COMMIT;
+SELECT string_agg(data::jsonb->>'subject', ' ') FROM pg_logical_slot_get_changes('both', NULL, NULL);
+
 SELECT pg_drop_replication_slot('both'), pg_drop_replication_slot('raw');
 SET client_min_messages = warning;
 DROP TABLE sent, raw;
