@@ -73,7 +73,9 @@ SELECT domev.emit('order.placed', 'small', to_jsonb(repeat('x', 1500))) IS NOT N
 SELECT domev.emit('order.placed', 'large', to_jsonb(repeat('x', 2000)));
 SELECT domev.emit('order.placed', 'large', to_jsonb(repeat('x', 20000)));
 RESET domev.max_event_size;
+\set VERBOSITY sqlstate
 SET domev.max_event_size = '257MB'; -- error
+\set VERBOSITY default
 SELECT aggregate_id FROM domev.outbox WHERE aggregate_id IN ('small', 'large');
 
 SET client_min_messages = warning;

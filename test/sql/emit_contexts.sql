@@ -1,4 +1,5 @@
 -- Where domev.emit refuses, and where it works.
+\set SHOW_CONTEXT never
 CREATE EXTENSION domev;
 SELECT domev.create_event_type('e', 'a');
 CREATE TABLE t (id int PRIMARY KEY, v text);

@@ -1,0 +1,38 @@
+# The README's SQL does what it says, and its reference names every function and setting.
+use strict;
+use warnings;
+
+use FindBin;
+use lib $FindBin::RealBin;
+use DomevTest;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $readme = slurp_file('README.md');
+my $node = new_server('readme');
+my $sql = join("\n", $readme =~ /^```sql\n(.*?)^```$/msg);
+
+$node->safe_psql('postgres', 'CREATE DATABASE shop');
+my $output = $node->safe_psql('shop', $sql);
+my @events = grep { /^\{"specversion"/ } split("\n", $output);
+is(scalar(@events), 2, 'two events');
+
+# The event it shows: the same but for ids, time and position.
+my ($shown) = $readme =~ /^    (\{"specversion".*?"endoftransaction":true\})$/ms;
+my $mask = sub { return $_[0] =~ s/\n\s*//gr =~ s/[0-9a-f-]{36}|[0-9T:.-]{26}Z|[0-9A-F]{16}\./…/gr };
+is($mask->($events[1]), $mask->($shown), 'the second is as shown');
+is($node->safe_psql('shop', "SET ROLE shop_app; SELECT domev.emit('order.placed', 43) IS NOT NULL"), 't', 'the role may emit');
+
+# Complete: every function that a user calls, and every setting.
+foreach my $name (split("\n", $node->safe_psql('shop',
+	q{SELECT DISTINCT proname FROM pg_proc WHERE pronamespace = 'domev'::regnamespace AND prorettype <> 'trigger'::regtype})))
+{
+	like($readme, qr/^\| .*`$name\(/m, "function $name");
+}
+foreach my $name (split("\n", $node->safe_psql('shop', q{LOAD 'domev'; SELECT name FROM pg_settings WHERE name LIKE 'domev.%'})))
+{
+	like($readme, qr/^\| `\Q$name\E` /m, "setting $name");
+}
+
+$node->stop;
+done_testing();
