@@ -440,15 +440,15 @@ set_content(DomevEvent *event, DomevIntegrationEvent *result)
 static DomevText
 jsonb_text(Jsonb *jsonb)
 {
-	DomevText	text = {NULL, 0};
+	DomevText	result = {NULL, 0};
 	StringInfoData buffer;
 
 	if (jsonb != NULL)
 	{
 		initStringInfo(&buffer);
 		JsonbToCString(&buffer, &jsonb->root, VARSIZE(jsonb));
-		text.data = buffer.data;
-		text.size = buffer.len;
+		result.data = buffer.data;
+		result.size = buffer.len;
 	}
-	return text;
+	return result;
 }

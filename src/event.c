@@ -55,11 +55,11 @@ static const struct
 StaticAssertDecl(lengthof(outbox_columns) == DOMEV_OUTBOX_COLUMNS,
 				 "outbox_columns must name every DomevOutboxColumn");
 
-static void put_text(DomevText text, Datum *value, bool *null);
+static void put_text(DomevText string, Datum *value, bool *null);
 static DomevText get_text(Datum value, bool null);
 static uint64 rising_time(void);
 static void set_version_and_variant(pg_uuid_t *id, int version);
-static bool has_control_character(DomevText text);
+static bool has_control_character(DomevText string);
 
 /* ----------------------------------------------------------------
  *		Rows
@@ -170,33 +170,33 @@ domev_event_from_row(DomevEvent *event, const Datum *values, const bool *nulls)
 }
 
 static void
-put_text(DomevText text, Datum *value, bool *null)
+put_text(DomevText string, Datum *value, bool *null)
 {
-	*null = text.data == NULL;
+	*null = string.data == NULL;
 	*value = *null ? (Datum) 0 :
-		PointerGetDatum(cstring_to_text_with_len(text.data, text.size));
+		PointerGetDatum(cstring_to_text_with_len(string.data, string.size));
 }
 
 static DomevText
 get_text(Datum value, bool null)
 {
-	DomevText	text = {NULL, 0};
+	DomevText	result = {NULL, 0};
 
 	if (!null)
 	{
-		text.data = VARDATA_ANY(DatumGetPointer(value));
-		text.size = VARSIZE_ANY_EXHDR(DatumGetPointer(value));
+		result.data = VARDATA_ANY(DatumGetPointer(value));
+		result.size = VARSIZE_ANY_EXHDR(DatumGetPointer(value));
 	}
-	return text;
+	return result;
 }
 
 /* A terminated string, or NULL, as DomevText. */
 DomevText
 domev_text(const char *string)
 {
-	DomevText	text = {string, string ? strlen(string) : 0};
+	DomevText	result = {string, string ? strlen(string) : 0};
 
-	return text;
+	return result;
 }
 
 /* ----------------------------------------------------------------
@@ -394,17 +394,17 @@ domev_event_check_time(TimestampTz occurred_at)
  * printable, or parts of a character; JSON can carry them in any case.
  */
 static bool
-has_control_character(DomevText text)
+has_control_character(DomevText string)
 {
 	bool		utf8 = GetDatabaseEncoding() == PG_UTF8;
 
-	for (int i = 0; i < text.size; i++)
+	for (int i = 0; i < string.size; i++)
 	{
-		unsigned char c = text.data[i];
+		unsigned char c = string.data[i];
 
 		if (c < 0x20 || c == 0x7f)
 			return true;
-		if (utf8 && c == 0xc2 && i + 1 < text.size && (unsigned char) text.data[i + 1] < 0xa0)
+		if (utf8 && c == 0xc2 && i + 1 < string.size && (unsigned char) string.data[i + 1] < 0xa0)
 			return true;
 	}
 	return false;

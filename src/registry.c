@@ -163,8 +163,12 @@ registry_start(void)
 static void
 registry_reset(void)
 {
+	/*
+	 * An emit further out may still use it: an administrator's trigger on the
+	 * outbox can get us here.
+	 */
 	if (registry_context != NULL)
-		MemoryContextDelete(registry_context);
+		MemoryContextSetParent(registry_context, TopTransactionContext);
 	registry_context = NULL;
 	event_types = topics = NULL;
 	source = NULL;

@@ -36,9 +36,9 @@ typedef struct DomevEventType
 } DomevEventType;
 
 /*
- * What the functions return lives until the next domev_registry_refresh(),
- * which an emit calls once, before it asks anything: so an event is handled
- * by one state of the registry from beginning to end.
+ * What the functions return is of one state of the registry until the next
+ * domev_registry_refresh(), which an emit calls once, before it asks
+ * anything.  It lives at least until the transaction ends.
  */
 extern void domev_registry_refresh(void);
 extern MemoryContext domev_registry_context(void);

@@ -6,6 +6,7 @@ set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=setup.sh
 source "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
 
+exec 3>&1 # for the last line: a signal may come while standard output goes to a log
 passed=0
 failed=0
 finished=''
@@ -16,7 +17,7 @@ finish() {
 	clean_up
 	# Whatever ended the run early is a failure of its own.
 	[ -n "$finished" ] || failed=$((failed + 1))
-	printf '\n%s passed, %s failed\n' "$passed" "$failed"
+	printf '\n%s passed, %s failed\n' "$passed" "$failed" >&3
 	exit $((failed > 0))
 }
 trap finish EXIT

@@ -44,6 +44,24 @@ SELECT data::jsonb->>'subject' AS subject FROM pg_logical_slot_get_changes('outb
 DROP TRIGGER noted ON domev.outbox;
 DROP FUNCTION noted;
 ALTER TABLE domev.outbox DROP COLUMN note;
+-- even one that emits, and changes the registry, in the middle of an emit
+SELECT domev.create_event_type('outer', 'a', 'in.table'), domev.create_topic('out');
+CREATE FUNCTION public.m(e domev.domain_event) RETURNS SETOF domev.integration_event STABLE
+	BEGIN ATOMIC SELECT (domev.make_integration_event('mapped')).*; END;
+SELECT domev.create_mapping('m1', 'outer', 'public.m', 'out'), domev.create_mapping('m2', 'outer', 'public.m', 'out');
+CREATE FUNCTION nested() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	IF NEW.event_type IN ('outer', 'mapped') THEN
+		PERFORM domev.alter_topic('out', description => NEW.event_type);
+		PERFORM domev.emit('table', 'nested in ' || NEW.event_type);
+	END IF;
+	RETURN NEW;
+END $$;
+CREATE TRIGGER nested BEFORE INSERT ON domev.outbox FOR EACH ROW EXECUTE FUNCTION nested();
+SELECT domev.emit('outer', 'outer') IS NOT NULL;
+SELECT aggregate_id, mapping FROM domev.outbox ORDER BY recorded_at;
+DROP TRIGGER nested ON domev.outbox;
+DROP FUNCTION nested;
 -- but its own columns must be there
 BEGIN;
 ALTER TABLE domev.outbox RENAME COLUMN key TO k;

@@ -1,0 +1,51 @@
+# pg_dump keeps the registry and the claimed ids; the restored database goes on, and publishes nothing that was published.
+use strict;
+use warnings;
+
+use FindBin;
+use lib $FindBin::RealBin;
+use DomevTest;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $node = new_server('dump');
+my $dump = $PostgreSQL::Test::Utils::tmp_check . '/dump';
+
+$node->safe_psql('postgres', 'CREATE DATABASE old');
+$node->safe_psql('postgres', "CREATE DATABASE $_") foreach (qw(new1 new2));
+$node->safe_psql('old', q{
+	CREATE EXTENSION domev;
+	CREATE ROLE regress_mapper;
+	CREATE SCHEMA mapper AUTHORIZATION regress_mapper;
+	CREATE FUNCTION mapper.m(e domev.domain_event) RETURNS SETOF domev.integration_event STABLE
+		BEGIN ATOMIC SELECT (domev.make_integration_event('i')).*; END;
+	ALTER FUNCTION mapper.m OWNER TO regress_mapper;
+	SELECT domev.create_topic('t', 'internal'), domev.create_topic('o', storage => 'wal', description => 'others'),
+		domev.create_event_type('e', 'a', 't'), domev.create_mapping('m', 'e', 'mapper.m', 'o', produces => '{i}'), domev.set_source('urn:x');
+	SELECT domev.emit('e', 'old', event_id => '00000000-0000-0000-0000-000000000001');
+});
+
+# A slot in the new database, with the old server's plugin, before anything is restored into it.
+$node->safe_psql('new1', q{SELECT pg_create_logical_replication_slot('new1', 'domev')});
+$node->command_ok([ 'pg_dump', '-d', $node->connstr('old'), '-Fp', '-f', "$dump.1" ], 'dumped');
+$node->command_ok([ 'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr('new1'), '-f', "$dump.1" ], 'restored');
+$node->command_ok([ 'pg_dump', '-d', $node->connstr('new1'), '-Fc', '-f', "$dump.c" ], 'dumped again');
+$node->command_ok([ 'pg_restore', '--exit-on-error', '-d', $node->connstr('new2'), "$dump.c" ], 'restored from the custom format');
+
+my $registry = q{
+	SELECT * FROM domev.topics; SELECT * FROM domev.event_types; SELECT * FROM domev.mappings;
+	SELECT * FROM domev.source WHERE NOT initial; SELECT event_id FROM domev.idempotency};
+foreach my $new (qw(new1 new2))
+{
+	is($node->safe_psql($new, $registry), $node->safe_psql('old', $registry), "$new: the same registry");
+	is($node->safe_psql($new, 'SELECT source FROM domev.source WHERE initial'), "/$new", "$new: its own first source");
+	isnt($node->safe_psql($new, 'SELECT key FROM domev.message_key'), $node->safe_psql('old', 'SELECT key FROM domev.message_key'), "$new: a key of its own");
+	is($node->safe_psql($new, 'SELECT count(*) FROM domev.outbox'), '0', "$new: published events are not restored");
+	$node->safe_psql($new, q{
+		SELECT domev.emit('e', 'repeated', event_id => '00000000-0000-0000-0000-000000000001');
+		SELECT domev.emit('e', 'new')});
+}
+is(subjects(receive($node, 'new1', 'new1')), 'new new', 'what is emitted there is published, the command that was done is not repeated');
+
+$node->stop;
+done_testing();
