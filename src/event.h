@@ -19,7 +19,8 @@
 #include "utils/uuid.h"
 
 /* Limits, in bytes. */
-#define DOMEV_MAX_NAME				63	/* names in the registry: they fit an identifier */
+#define DOMEV_MAX_NAME				63	/* names in the registry: they fit an
+										 * identifier */
 #define DOMEV_MAX_INTEGRATION_TYPE	255
 #define DOMEV_MAX_KEY				1024	/* aggregate ids and ordering keys */
 #define DOMEV_MAX_CONTENT_TYPE		255

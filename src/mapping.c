@@ -59,7 +59,8 @@ struct DomevMappingCall
 {
 	Function	function;
 	uint64		checked;		/* functions_changed when it was looked up */
-	SPIPlanPtr	plan;			/* of SQL and PL functions; NULL until first run */
+	SPIPlanPtr	plan;			/* of SQL and PL functions; NULL until first
+								 * run */
 	FmgrInfo	flinfo;			/* of C functions */
 	MemoryContextCallback cleanup;	/* frees the plan */
 };
@@ -172,7 +173,7 @@ leave(const Caller *caller)
 {
 	PopActiveSnapshot();
 	XactReadOnly = caller->read_only;
-	AtEOXact_GUC(false, caller->nestlevel);	/* undo what the function SET */
+	AtEOXact_GUC(false, caller->nestlevel); /* undo what the function SET */
 	SetUserIdAndSecContext(caller->userid, caller->sec_context);
 }
 

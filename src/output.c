@@ -47,8 +47,10 @@ typedef struct Output
 	DomevOptions options;
 	DomevFilter *filter;
 	MemoryContext scratch;		/* reset after each change */
-	bool		ascii;			/* a client of the SQL functions that cannot take UTF-8 */
-	int			skipped;		/* changes since the last sign of life, before 16 */
+	bool		ascii;			/* a client of the SQL functions that cannot
+								 * take UTF-8 */
+	int			skipped;		/* changes since the last sign of life, before
+								 * 16 */
 
 	/* of the transaction being sent */
 	uint32		index;			/* of the next event */
@@ -66,10 +68,10 @@ typedef struct Output
 static void output_startup(LogicalDecodingContext *ctx, OutputPluginOptions *opt, bool is_init);
 static void output_begin(LogicalDecodingContext *ctx, ReorderBufferTXN *txn);
 static void output_change(LogicalDecodingContext *ctx, ReorderBufferTXN *txn,
-				   Relation relation, ReorderBufferChange *change);
+						  Relation relation, ReorderBufferChange *change);
 static void output_message(LogicalDecodingContext *ctx, ReorderBufferTXN *txn,
-					XLogRecPtr lsn, bool transactional, const char *prefix,
-					Size size, const char *message);
+						   XLogRecPtr lsn, bool transactional, const char *prefix,
+						   Size size, const char *message);
 static void output_commit(LogicalDecodingContext *ctx, ReorderBufferTXN *txn, XLogRecPtr commit_lsn);
 static bool output_filter_by_origin(LogicalDecodingContext *ctx, ReplOriginId origin_id);
 static void output_shutdown(LogicalDecodingContext *ctx);
@@ -119,7 +121,10 @@ output_startup(LogicalDecodingContext *ctx, OutputPluginOptions *opt, bool is_in
 											ALLOCSET_DEFAULT_SIZES);
 	initStringInfo(&output->held);
 
-	/* Only walsenders report progress; the SQL functions return text of the database. */
+	/*
+	 * Only walsenders report progress; the SQL functions return text of the
+	 * database.
+	 */
 	output->ascii = ctx->update_progress == NULL && GetDatabaseEncoding() != PG_UTF8;
 	ctx->output_plugin_private = output;
 	MemoryContextSwitchTo(old);
@@ -133,12 +138,12 @@ output_begin(LogicalDecodingContext *ctx, ReorderBufferTXN *txn)
 	output->index = 0;
 	output->sent = false;
 	output->holding = false;
-	resetStringInfo(&output->held);	/* an error may have left something */
+	resetStringInfo(&output->held); /* an error may have left something */
 }
 
 static void
 output_change(LogicalDecodingContext *ctx, ReorderBufferTXN *txn, Relation relation,
-	   ReorderBufferChange *change)
+			  ReorderBufferChange *change)
 {
 	Output	   *output = ctx->output_plugin_private;
 	MemoryContext old;
@@ -157,7 +162,7 @@ output_change(LogicalDecodingContext *ctx, ReorderBufferTXN *txn, Relation relat
 
 static void
 output_message(LogicalDecodingContext *ctx, ReorderBufferTXN *txn, XLogRecPtr lsn,
-		bool transactional, const char *prefix, Size size, const char *message)
+			   bool transactional, const char *prefix, Size size, const char *message)
 {
 	Output	   *output = ctx->output_plugin_private;
 	MemoryContext old;
@@ -168,7 +173,10 @@ output_message(LogicalDecodingContext *ctx, ReorderBufferTXN *txn, XLogRecPtr ls
 		return;
 	old = MemoryContextSwitchTo(output->scratch);
 
-	/* domev's own are all transactional; outside of one, no catalog may be read. */
+	/*
+	 * domev's own are all transactional; outside of one, no catalog may be
+	 * read.
+	 */
 	if (!transactional || !publish_message(ctx, txn, lsn, prefix, size, message))
 		note_dropped(output, lsn);
 	MemoryContextSwitchTo(old);

@@ -32,7 +32,8 @@ typedef struct DomevEventType
 	const char *aggregate_type;
 	const DomevTopic *topic;	/* carries the domain event itself; NULL: none */
 	bool		keeps_row;		/* in the outbox, by its topic or the journal */
-	List	   *mappings;		/* of DomevMapping *, in the order of their names */
+	List	   *mappings;		/* of DomevMapping *, in the order of their
+								 * names */
 } DomevEventType;
 
 /*

@@ -82,7 +82,11 @@ c_mapping_reserve_items(PG_FUNCTION_ARGS)
 		DomevIntegrationEvent out = {0};
 
 		out.event_type = "shop.item-reserved.v1";
-		/* Who counts the stock wants the events of one item in order, not those of one order. */
+
+		/*
+		 * Who counts the stock wants the events of one item in order, not
+		 * those of one order.
+		 */
 		out.key = pnstrdup(sku->val.string.val, sku->val.string.len);
 		out.payload = pick_members(line, members, lengthof(members));
 		domev_put_integration_event(fcinfo, &out);
