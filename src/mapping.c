@@ -31,6 +31,7 @@
 #include "mapping.h"
 #include "miscadmin.h"
 #include "nodes/plannodes.h"
+#include "nodes/primnodes.h"
 #include "utils/array.h"
 #include "utils/guc.h"
 #include "utils/inval.h"
@@ -97,6 +98,7 @@ static List *drain_c_set(FunctionCallInfo fcinfo, Datum first, MemoryContext res
 static List *add_composite(List *results, Datum composite, MemoryContext result_context);
 static List *add_result(List *results, HeapTuple tuple, TupleDesc tupdesc,
 						MemoryContext result_context);
+static bool scans_function(Plan *plan, Oid function);
 static void count_change(Datum arg, SysCacheIdentifier cacheid, uint32 hashvalue);
 
 /* ----------------------------------------------------------------
@@ -545,6 +547,19 @@ domev_mapping_check_function(const char *function, Oid registrant, Oid *owner)
 									  get_func_name(found.oid));
 }
 
+/* Is this the plan of a call that was not inlined?  What was may scan other functions. */
+static bool
+scans_function(Plan *plan, Oid function)
+{
+	RangeTblFunction *scanned;
+
+	if (!IsA(plan, FunctionScan) || list_length(((FunctionScan *) plan)->functions) != 1)
+		return false;
+	scanned = linitial(((FunctionScan *) plan)->functions);
+	return IsA(scanned->funcexpr, FuncExpr) &&
+		((FuncExpr *) scanned->funcexpr)->funcid == function;
+}
+
 /*
  * Says so when an SQL function will not be inlined: before 18 it is planned
  * at each call then, which costs several times what the mapping does.  Found
@@ -568,7 +583,8 @@ domev_mapping_advise(const char *name)
 	cached = SPI_plan_get_cached_plan(plan);
 	if (cached != NULL)
 	{
-		inlined = !IsA(linitial_node(PlannedStmt, cached->stmt_list)->planTree, FunctionScan);
+		inlined = !scans_function(linitial_node(PlannedStmt, cached->stmt_list)->planTree,
+								  function.oid);
 		ReleaseCachedPlan(cached, NULL);
 	}
 	SPI_finish();
