@@ -174,8 +174,8 @@ static void
 leave(const Caller *caller)
 {
 	PopActiveSnapshot();
-	XactReadOnly = caller->read_only;
 	AtEOXact_GUC(false, caller->nestlevel); /* undo what the function SET */
+	XactReadOnly = caller->read_only;	/* which it may have, so not before */
 	SetUserIdAndSecContext(caller->userid, caller->sec_context);
 }
 

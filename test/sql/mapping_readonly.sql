@@ -33,6 +33,10 @@ END $$;
 INSERT INTO t VALUES ('after the error');
 SELECT domev.emit('e', 'kept', '{"do": "SELECT 1"}') IS NOT NULL;
 INSERT INTO t VALUES ('after the mapping');
+-- not even a mapping that says so itself makes the rest of the transaction read-only
+SELECT domev.emit('e', 'kept', '{"do": "SET transaction_read_only = on"}') IS NOT NULL;
+SELECT domev.emit('e', 'kept', '{"do": "SET TRANSACTION READ ONLY"}') IS NOT NULL;
+INSERT INTO t VALUES ('after that');
 SAVEPOINT a;
 SELECT domev.emit('e', 'x', '{"do": "DELETE FROM t"}');
 ROLLBACK TO a;
