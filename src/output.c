@@ -74,6 +74,8 @@ static void output_message(LogicalDecodingContext *ctx, ReorderBufferTXN *txn,
 						   Size size, const char *message);
 static void output_commit(LogicalDecodingContext *ctx, ReorderBufferTXN *txn, XLogRecPtr commit_lsn);
 static bool output_filter_by_origin(LogicalDecodingContext *ctx, ReplOriginId origin_id);
+static void output_stream_abort(LogicalDecodingContext *ctx, ReorderBufferTXN *txn,
+								XLogRecPtr abort_lsn);
 static void output_shutdown(LogicalDecodingContext *ctx);
 
 static void publish_row(LogicalDecodingContext *ctx, ReorderBufferTXN *txn,
@@ -98,6 +100,7 @@ _PG_output_plugin_init(OutputPluginCallbacks *callbacks)
 	callbacks->message_cb = output_message;
 	callbacks->commit_cb = output_commit;
 	callbacks->filter_by_origin_cb = output_filter_by_origin;
+	callbacks->stream_abort_cb = output_stream_abort;
 	callbacks->shutdown_cb = output_shutdown;
 }
 
@@ -113,6 +116,7 @@ output_startup(LogicalDecodingContext *ctx, OutputPluginOptions *opt, bool is_in
 	MemoryContext old = MemoryContextSwitchTo(ctx->context);
 	Output	   *output = palloc0(sizeof(Output));
 
+	ctx->streaming = false;		/* see output_stream_abort */
 	opt->output_type = OUTPUT_PLUGIN_TEXTUAL_OUTPUT;
 	opt->receive_rewrites = false;
 	domev_options_parse(&output->options, ctx->output_plugin_options);
@@ -200,6 +204,17 @@ output_filter_by_origin(LogicalDecodingContext *ctx, ReplOriginId origin_id)
 	Output	   *output = ctx->output_plugin_private;
 
 	return !output->options.any_origin && origin_id != InvalidReplOriginId;
+}
+
+/*
+ * Nothing is streamed, so nothing of it is aborted.  But PostgreSQL 18.6 marks
+ * the subtransactions of a large transaction that it finds aborted as
+ * streamed, whether they were or not, and fails for a plugin that does not
+ * have this callback.
+ */
+static void
+output_stream_abort(LogicalDecodingContext *ctx, ReorderBufferTXN *txn, XLogRecPtr abort_lsn)
+{
 }
 
 static void

@@ -93,6 +93,13 @@ push @sql, "BEGIN; SELECT domev.emit('row', 'large-' || i, to_jsonb(repeat('x', 
 	. " SELECT domev.emit('message', 'gone-' || i) FROM generate_series(1, 2000) AS i; ROLLBACK TO s; COMMIT;";
 push @expected, map { "large-$_" } 1 .. 2000;
 
+# Large ones that are rolled back, with changes in subtransactions: from 18 on, PostgreSQL notices while it spills.
+# The largest is the transaction itself then, which is what it looks at.
+push @sql, map { "BEGIN; SELECT domev.emit('row', 'aborted', jsonb_agg(md5(i::text))) FROM generate_series(1, 1000) AS i;\n"
+	. join("\n", map { "SAVEPOINT b$_; SELECT domev.emit('row', 'aborted'), domev.emit('message', 'aborted');" } 1 .. 200)
+	. "\nROLLBACK; SELECT domev.emit('row', 'after-$_');" } 1 .. 3;
+push @expected, map { "after-$_" } 1 .. 3;
+
 $node->safe_psql('postgres', join("\n", @sql));
 my $memory = receive($node, 'postgres', 'memory');
 my $spilled;
