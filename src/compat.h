@@ -152,7 +152,7 @@ domev_keep_alive_compat(LogicalDecodingContext *ctx, int *skipped)
 #endif
 }
 
-/* 16 (a61b1f7482) moved permissions out of the range table; 18 (525392d572) wants the unpruned relations. */
+/* 16 (a61b1f7482) moved permissions out of the range table; 18 wants the unpruned relations as well. */
 static inline void
 domev_init_range_table_compat(EState *estate, RangeTblEntry *rte)
 {
