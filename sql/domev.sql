@@ -136,30 +136,41 @@ CREATE TABLE domev.message_key (
 ) WITH (user_catalog_table = true);
 COMMENT ON TABLE domev.message_key IS 'the secret that tells genuine WAL messages from forged ones; nobody may read it';
 INSERT INTO domev.message_key (key)
--- md5 only to spread the random bits of two version 4 UUIDs over 16 bytes
-SELECT pg_catalog.decode(pg_catalog.md5(pg_catalog.uuid_send(pg_catalog.gen_random_uuid())
-	OPERATOR(pg_catalog.||) pg_catalog.uuid_send(pg_catalog.gen_random_uuid())), 'hex');
+-- a hash only to spread the random bits of two version 4 UUIDs over 16 bytes
+SELECT pg_catalog.substr(pg_catalog.sha256(pg_catalog.uuid_send(pg_catalog.gen_random_uuid())
+	OPERATOR(pg_catalog.||) pg_catalog.uuid_send(pg_catalog.gen_random_uuid())), 1, 16);
 
 CREATE FUNCTION domev.invalidate_registry() RETURNS trigger
 	AS 'MODULE_PATHNAME', 'domev_invalidate_registry' LANGUAGE C;
 COMMENT ON FUNCTION domev.invalidate_registry() IS
 	'trigger: makes every session forget what it remembers of the table; takes nothing, returns nothing, raises 39P01 when not called as a trigger';
 
-CREATE TRIGGER invalidate_registry AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON domev.topics
+-- For each row: a logical apply worker fires no statement triggers.
+CREATE TRIGGER invalidate_registry AFTER INSERT OR UPDATE OR DELETE ON domev.topics
+	FOR EACH ROW EXECUTE FUNCTION domev.invalidate_registry();
+CREATE TRIGGER invalidate_registry_all AFTER TRUNCATE ON domev.topics
 	FOR EACH STATEMENT EXECUTE FUNCTION domev.invalidate_registry();
-CREATE TRIGGER invalidate_registry AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON domev.event_types
+CREATE TRIGGER invalidate_registry AFTER INSERT OR UPDATE OR DELETE ON domev.event_types
+	FOR EACH ROW EXECUTE FUNCTION domev.invalidate_registry();
+CREATE TRIGGER invalidate_registry_all AFTER TRUNCATE ON domev.event_types
 	FOR EACH STATEMENT EXECUTE FUNCTION domev.invalidate_registry();
-CREATE TRIGGER invalidate_registry AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON domev.mappings
+CREATE TRIGGER invalidate_registry AFTER INSERT OR UPDATE OR DELETE ON domev.mappings
+	FOR EACH ROW EXECUTE FUNCTION domev.invalidate_registry();
+CREATE TRIGGER invalidate_registry_all AFTER TRUNCATE ON domev.mappings
 	FOR EACH STATEMENT EXECUTE FUNCTION domev.invalidate_registry();
-CREATE TRIGGER invalidate_registry AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON domev.source
+CREATE TRIGGER invalidate_registry AFTER INSERT OR UPDATE OR DELETE ON domev.source
+	FOR EACH ROW EXECUTE FUNCTION domev.invalidate_registry();
+CREATE TRIGGER invalidate_registry_all AFTER TRUNCATE ON domev.source
 	FOR EACH STATEMENT EXECUTE FUNCTION domev.invalidate_registry();
-CREATE TRIGGER invalidate_registry AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON domev.message_key
+CREATE TRIGGER invalidate_registry AFTER INSERT OR UPDATE OR DELETE ON domev.message_key
+	FOR EACH ROW EXECUTE FUNCTION domev.invalidate_registry();
+CREATE TRIGGER invalidate_registry_all AFTER TRUNCATE ON domev.message_key
 	FOR EACH STATEMENT EXECUTE FUNCTION domev.invalidate_registry();
-ALTER TABLE domev.topics ENABLE ALWAYS TRIGGER invalidate_registry;
-ALTER TABLE domev.event_types ENABLE ALWAYS TRIGGER invalidate_registry;
-ALTER TABLE domev.mappings ENABLE ALWAYS TRIGGER invalidate_registry;
-ALTER TABLE domev.source ENABLE ALWAYS TRIGGER invalidate_registry;
-ALTER TABLE domev.message_key ENABLE ALWAYS TRIGGER invalidate_registry;
+ALTER TABLE domev.topics ENABLE ALWAYS TRIGGER invalidate_registry, ENABLE ALWAYS TRIGGER invalidate_registry_all;
+ALTER TABLE domev.event_types ENABLE ALWAYS TRIGGER invalidate_registry, ENABLE ALWAYS TRIGGER invalidate_registry_all;
+ALTER TABLE domev.mappings ENABLE ALWAYS TRIGGER invalidate_registry, ENABLE ALWAYS TRIGGER invalidate_registry_all;
+ALTER TABLE domev.source ENABLE ALWAYS TRIGGER invalidate_registry, ENABLE ALWAYS TRIGGER invalidate_registry_all;
+ALTER TABLE domev.message_key ENABLE ALWAYS TRIGGER invalidate_registry, ENABLE ALWAYS TRIGGER invalidate_registry_all;
 
 -- ---------------------------------------------------------------------------------------------------------------------
 -- Outbox.  Written by domev's C code alone; read by the output plugin, which takes a row only while it decodes the very
@@ -391,6 +402,24 @@ COMMENT ON FUNCTION domev.emit(text, uuid, text, jsonb, bigint, uuid, timestampt
 -- keys are not.
 -- ---------------------------------------------------------------------------------------------------------------------
 
+-- Not only from PUBLIC: what somebody's ALTER DEFAULT PRIVILEGES has granted to others goes as well.
+DO $$
+DECLARE
+	grantee text;
+BEGIN
+	FOR grantee IN
+		SELECT DISTINCT CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(a.grantee)) END
+		FROM (SELECT relacl AS acl, relowner AS owner FROM pg_catalog.pg_class WHERE relnamespace OPERATOR(pg_catalog.=) 'domev'::pg_catalog.regnamespace
+			UNION ALL SELECT proacl, proowner FROM pg_catalog.pg_proc WHERE pronamespace OPERATOR(pg_catalog.=) 'domev'::pg_catalog.regnamespace
+			UNION ALL SELECT nspacl, nspowner FROM pg_catalog.pg_namespace WHERE nspname OPERATOR(pg_catalog.=) 'domev') AS o,
+			pg_catalog.aclexplode(o.acl) AS a
+		WHERE a.grantee OPERATOR(pg_catalog.<>) o.owner
+	LOOP
+		EXECUTE pg_catalog.format('REVOKE ALL ON ALL TABLES IN SCHEMA domev FROM %s', grantee);
+		EXECUTE pg_catalog.format('REVOKE ALL ON ALL FUNCTIONS IN SCHEMA domev FROM %s', grantee);
+		EXECUTE pg_catalog.format('REVOKE ALL ON SCHEMA domev FROM %s', grantee);
+	END LOOP;
+END $$;
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA domev FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION domev.make_integration_event(text, jsonb, text, text, bytea, text, text, jsonb) TO PUBLIC;
 GRANT USAGE ON SCHEMA domev TO PUBLIC;

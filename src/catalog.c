@@ -92,6 +92,20 @@ domev_catalog_table(const char *table)
 	return OidIsValid(schema) ? get_relname_relid(table, schema) : InvalidOid;
 }
 
+/* Opens one of domev's tables, which are there unless a superuser dropped one. */
+Relation
+domev_catalog_open(const char *table, LOCKMODE lockmode)
+{
+	Oid			relid = domev_catalog_table(table);
+
+	if (!OidIsValid(relid))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("relation \"%s.%s\" does not exist", DOMEV_SCHEMA, table),
+				 errhint("Run CREATE EXTENSION domev in this database.")));
+	return table_open(relid, lockmode);
+}
+
 /* The oid of one of domev's types. */
 Oid
 domev_catalog_type(const char *type)
@@ -273,18 +287,17 @@ scan_begin(CatalogScan *scan, const char *table, const char *index, AttrNumber a
 	Oid			relid = domev_catalog_table(table);
 	Oid			indexid = index && !decoding ? domev_catalog_table(index) : InvalidOid;
 
-	if (OidIsValid(relid))
-		LockRelationOid(relid, AccessShareLock);
-	if (!OidIsValid(relid) || (decoding && !exists_now(relid)))
+	if (decoding)
 	{
-		if (decoding)
+		if (!OidIsValid(relid))
 			return false;
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_TABLE),
-				 errmsg("relation \"%s.%s\" does not exist", DOMEV_SCHEMA, table),
-				 errhint("Run CREATE EXTENSION domev in this database.")));
+		LockRelationOid(relid, AccessShareLock);
+		if (!exists_now(relid))
+			return false;
+		scan->table = table_open(relid, NoLock);
 	}
-	scan->table = table_open(relid, NoLock);
+	else
+		scan->table = domev_catalog_open(table, AccessShareLock);
 	if (key != NULL)
 	{
 		/* The names collate "C", whatever the database does. */

@@ -12,6 +12,7 @@
 
 #include "event.h"
 #include "siphash.h"
+#include "storage/lockdefs.h"
 #include "utils/relcache.h"
 #include "utils/snapshot.h"
 
@@ -44,6 +45,7 @@ typedef struct DomevMappingRow
 
 extern Oid	domev_catalog_table(const char *table);
 extern Oid	domev_catalog_type(const char *type);
+extern Relation domev_catalog_open(const char *table, LOCKMODE lockmode);
 
 /* Each reads as of snapshot, or of the newest catalog snapshot when it is NULL. */
 extern bool domev_catalog_topic(const char *name, Snapshot snapshot, DomevTopic *topic);

@@ -210,7 +210,7 @@ append_time(StringInfo out, TimestampTz time)
 static void
 append_headers(StringInfo out, DomevText headers)
 {
-	if (headers.size <= 2)
+	if (headers.data == NULL)
 		return;
 	appendStringInfoChar(out, ',');
 	appendBinaryStringInfo(out, headers.data + 1, headers.size - 2);

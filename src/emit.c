@@ -46,6 +46,7 @@ static void check_circumstances(void);
 static void check_raised(const DomevRaised *raised);
 static const DomevEventType *find_event_type(const char *name);
 static void build_domain_event(Emit *emit, const DomevRaised *raised);
+static void keep_events(Emit *emit);
 static void keep_domain_event(Emit *emit);
 static Datum domain_event_datum(Emit *emit);
 static void run_mapping(Emit *emit, DomevMapping *mapping, Datum domain_event);
@@ -150,22 +151,19 @@ domev_emit_event(const DomevRaised *raised)
 
 	check_raised(raised);
 	domev_registry_refresh();
-	emit.type = find_event_type(raised->event_type);
-	build_domain_event(&emit, raised);
-	if (!raised->claim_id || domev_outbox_claim(raised->event_id))
+	domev_registry_pin();
+	PG_TRY();
 	{
-		emit.outbox = domev_outbox_open();
-		keep_domain_event(&emit);
-		if (emit.type->mappings != NIL)
-		{
-			Datum		datum = domain_event_datum(&emit);
-			ListCell   *lc;
-
-			foreach(lc, emit.type->mappings)
-				run_mapping(&emit, lfirst(lc), datum);
-		}
-		domev_outbox_close(emit.outbox);
+		emit.type = find_event_type(raised->event_type);
+		build_domain_event(&emit, raised);
+		if (!raised->claim_id || domev_outbox_claim(raised->event_id))
+			keep_events(&emit);
 	}
+	PG_FINALLY();
+	{
+		domev_registry_unpin();
+	}
+	PG_END_TRY();
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(context);
 	return emit.event.event_id;
@@ -255,6 +253,23 @@ build_domain_event(Emit *emit, const DomevRaised *raised)
 	event->headers = jsonb_text(emit->headers);
 }
 
+/* The domain event, and what its mappings make of it. */
+static void
+keep_events(Emit *emit)
+{
+	emit->outbox = domev_outbox_open();
+	keep_domain_event(emit);
+	if (emit->type->mappings != NIL)
+	{
+		Datum		datum = domain_event_datum(emit);
+		ListCell   *lc;
+
+		foreach(lc, emit->type->mappings)
+			run_mapping(emit, lfirst(lc), datum);
+	}
+	domev_outbox_close(emit->outbox);
+}
+
 /* The domain event itself: on its topic, if it has one, and in the journal. */
 static void
 keep_domain_event(Emit *emit)
@@ -280,10 +295,15 @@ static Datum
 domain_event_datum(Emit *emit)
 {
 	const DomevEvent *event = &emit->event;
-	Datum		values[DOMEV_DOMAIN_EVENT_ATTRIBUTES] = {0};
-	bool		nulls[DOMEV_DOMAIN_EVENT_ATTRIBUTES] = {0};
 	TupleDesc	tupdesc = lookup_rowtype_tupdesc(domev_catalog_type("domain_event"), -1);
+	Datum	   *values = palloc0(tupdesc->natts * sizeof(Datum));
+	bool	   *nulls = palloc0(tupdesc->natts * sizeof(bool));
 	HeapTuple	tuple;
+
+	/* A later version of the extension may have added attributes. */
+	Assert(tupdesc->natts >= DOMEV_DOMAIN_EVENT_ATTRIBUTES);
+	for (int i = DOMEV_DOMAIN_EVENT_ATTRIBUTES; i < tupdesc->natts; i++)
+		nulls[i] = true;
 
 	values[DOMEV_DOMAIN_EVENT_EVENT_ID] = UUIDPGetDatum(&event->event_id);
 	values[DOMEV_DOMAIN_EVENT_EVENT_TYPE] = CStringGetTextDatum(event->event_type.data);

@@ -57,9 +57,10 @@ StaticAssertDecl(lengthof(outbox_columns) == DOMEV_OUTBOX_COLUMNS,
 
 static void put_text(DomevText string, Datum *value, bool *null);
 static DomevText get_text(Datum value, bool null);
+static bool is_of_legal_size(const DomevEvent *event);
+static bool are_members(DomevText headers);
 static uint64 rising_time(void);
 static void set_version_and_variant(pg_uuid_t *id, int version);
-static bool has_control_character(DomevText string);
 
 /* ----------------------------------------------------------------
  *		Rows
@@ -126,9 +127,9 @@ domev_event_to_row(const DomevEvent *event, Datum *values, bool *nulls)
 
 /*
  * The reverse, for a row whose values are all in line and not compressed;
- * the event's strings point into them.  False when a column is NULL that
- * domev never leaves NULL: then event_id alone may be trusted, and only if
- * it is not NULL itself.
+ * the event's strings point into them.  False when the row is not as domev
+ * writes rows: without what every event has, larger than any event may be, or
+ * with headers that are no members of an object.
  */
 bool
 domev_event_from_row(DomevEvent *event, const Datum *values, const bool *nulls)
@@ -166,7 +167,28 @@ domev_event_from_row(DomevEvent *event, const Datum *values, const bool *nulls)
 
 	return !nulls[DOMEV_OUTBOX_EVENT_ID] && !nulls[DOMEV_OUTBOX_XACT_ID] &&
 		!nulls[DOMEV_OUTBOX_OCCURRED_AT] && event->event_type.data != NULL &&
-		event->aggregate_type.data != NULL && event->aggregate_id.data != NULL;
+		event->aggregate_type.data != NULL && event->aggregate_id.data != NULL &&
+		is_of_legal_size(event) && are_members(event->headers);
+}
+
+static bool
+is_of_legal_size(const DomevEvent *event)
+{
+	Size		size = (Size) event->event_type.size + event->aggregate_type.size +
+		event->aggregate_id.size + event->key.size + event->payload.size +
+		event->data.size + event->content_type.size + event->data_schema.size +
+		event->headers.size;
+
+	return size <= (Size) DOMEV_MAX_EVENT_KB * 1024;
+}
+
+/* JSON that is an object with a member, as jsonb writes it. */
+static bool
+are_members(DomevText headers)
+{
+	return headers.data == NULL ||
+		(headers.size > 4 && headers.data[0] == '{' && headers.data[1] == '"' &&
+		 headers.data[headers.size - 1] == '}');
 }
 
 static void
@@ -294,7 +316,7 @@ domev_event_check_name(const char *what, DomevText name, int limit)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("invalid %s", what),
 				 errdetail("It has %d bytes, it may have 1 to %d.", name.size, limit)));
-	if (has_control_character(name))
+	if (domev_event_has_control_character(name))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("invalid %s", what),
@@ -393,8 +415,8 @@ domev_event_check_time(TimestampTz occurred_at)
  * C0, DEL and, in UTF-8, C1.  In other encodings the bytes of C1 may be
  * printable, or parts of a character; JSON can carry them in any case.
  */
-static bool
-has_control_character(DomevText string)
+bool
+domev_event_has_control_character(DomevText string)
 {
 	bool		utf8 = GetDatabaseEncoding() == PG_UTF8;
 

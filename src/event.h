@@ -25,6 +25,8 @@
 #define DOMEV_MAX_KEY				1024	/* aggregate ids and ordering keys */
 #define DOMEV_MAX_CONTENT_TYPE		255
 #define DOMEV_MAX_URI				2048
+#define DOMEV_MAX_EVENT_KB			(256 * 1024)	/* domev.max_event_size at the
+													 * most */
 
 #define DOMEV_SCHEMA	"domev"
 
@@ -96,6 +98,8 @@ extern DomevText domev_text(const char *string);
 extern void domev_event_new_id(pg_uuid_t *id);
 extern void domev_event_derive_id(pg_uuid_t *id, const pg_uuid_t *cause,
 								  DomevText mapping, uint32 ordinal);
+
+extern bool domev_event_has_control_character(DomevText string);
 
 /* Checks: each raises 22023 with what is wrong. */
 extern void domev_event_check_name(const char *what, DomevText name, int limit);

@@ -5,9 +5,15 @@
  *
  * A cache, for one decoding session, of what domev's tables say as of the
  * event that is decoded: the snapshot of a systable scan is the historic one
- * then, and invalidations arrive as the decoding passes the changes that
- * caused them.  So a topic made later is known from where the stream reaches
- * its making.
+ * then.  So a topic made later is known from where the stream reaches its
+ * making.
+ *
+ * Transactions are decoded in the order of their commits, but each sees the
+ * tables as of its own changes: one that emitted early and committed late
+ * must not be told what was registered in between.  So what the tables say
+ * is remembered for one transaction and one snapshot in it; only what is
+ * known of relations, which cannot change while a transaction writes to
+ * them, is kept until it is invalidated.
  *
  * The invalidation callbacks cannot be taken back and may outlive the
  * session, so they only count; the session compares.
@@ -20,11 +26,13 @@
 
 #include "catalog/namespace.h"
 #include "catalog/partition.h"
+#include "catalog/pg_class.h"
 #include "filter.h"
 #include "utils/hsearch.h"
 #include "utils/inval.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
+#include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
 #include "compat.h"
@@ -48,10 +56,17 @@ typedef struct TopicEntry
 struct DomevFilter
 {
 	const DomevOptions *options;
-	MemoryContext cache;		/* what is below, but for known */
+
+	/* relations */
+	MemoryContext cache;
 	uint64		known;			/* catalogs_changed when it was filled */
 	Oid			schema;			/* InvalidOid: there is no domev here */
 	HTAB	   *relations;
+
+	/* what the tables say */
+	MemoryContext facts;
+	uint64		facts_known;	/* catalogs_changed when they were read */
+	Snapshot	facts_snapshot; /* under which; only to be compared */
 	HTAB	   *topics;
 	char	   *source;
 	uint8	   *message_key;	/* NULL: not read, or there is none */
@@ -62,7 +77,8 @@ struct DomevFilter
 static uint64 catalogs_changed = 0;
 
 static void refresh(DomevFilter *filter);
-static HTAB *make_table(DomevFilter *filter, const char *name, Size key_size,
+static void refresh_facts(DomevFilter *filter);
+static HTAB *make_table(MemoryContext context, const char *name, Size key_size,
 						Size entry_size, int flags);
 static bool is_outbox_partition(Relation relation);
 static const TopicEntry *find_topic(DomevFilter *filter, DomevText topic);
@@ -85,8 +101,17 @@ domev_filter_create(const DomevOptions *options)
 	filter->options = options;
 	filter->cache = AllocSetContextCreate(CurrentMemoryContext, "domev filter",
 										  ALLOCSET_DEFAULT_SIZES);
-	filter->known = catalogs_changed - 1;
+	filter->facts = AllocSetContextCreate(CurrentMemoryContext, "domev facts",
+										  ALLOCSET_DEFAULT_SIZES);
+	filter->known = filter->facts_known = catalogs_changed - 1;
 	return filter;
+}
+
+/* Another transaction is decoded: what the last one saw says nothing of it. */
+void
+domev_filter_begin(DomevFilter *filter)
+{
+	filter->facts_known = catalogs_changed - 1;
 }
 
 /*
@@ -119,10 +144,10 @@ domev_filter_columns(DomevFilter *filter, Relation relation)
 const uint8 *
 domev_filter_message_key(DomevFilter *filter)
 {
-	refresh(filter);
+	refresh_facts(filter);
 	if (!filter->message_key_read)
 	{
-		uint8	   *key = MemoryContextAlloc(filter->cache, DOMEV_SIPHASH_SIZE);
+		uint8	   *key = MemoryContextAlloc(filter->facts, DOMEV_SIPHASH_SIZE);
 
 		if (domev_catalog_message_key(NULL, key))
 			filter->message_key = key;
@@ -134,9 +159,9 @@ domev_filter_message_key(DomevFilter *filter)
 const char *
 domev_filter_source(DomevFilter *filter)
 {
-	refresh(filter);
+	refresh_facts(filter);
 	if (filter->source == NULL)
-		filter->source = MemoryContextStrdup(filter->cache, domev_catalog_source(NULL));
+		filter->source = MemoryContextStrdup(filter->facts, domev_catalog_source(NULL));
 	return filter->source;
 }
 
@@ -158,34 +183,47 @@ domev_filter_wants(DomevFilter *filter, DomevText topic, DomevText event_type)
 	return true;
 }
 
-/* Forgets everything if anything may have changed. */
+/* Forgets all relations if any may have changed. */
 static void
 refresh(DomevFilter *filter)
 {
 	if (filter->known == catalogs_changed)
 		return;
 	MemoryContextReset(filter->cache);
-	filter->source = NULL;
-	filter->message_key = NULL;
-	filter->message_key_read = false;
-	filter->relations = make_table(filter, "domev relations", sizeof(Oid),
+	filter->relations = make_table(filter->cache, "domev relations", sizeof(Oid),
 								   sizeof(RelationEntry), HASH_BLOBS);
-	filter->topics = make_table(filter, "domev topics", DOMEV_MAX_NAME + 1,
-								sizeof(TopicEntry), HASH_STRINGS);
 
 	/* Before anything is read: what comes while it is must be noticed. */
 	filter->known = catalogs_changed;
 	filter->schema = get_namespace_oid(DOMEV_SCHEMA, true);
 }
 
+/* Forgets what the tables say if it may be another now. */
+static void
+refresh_facts(DomevFilter *filter)
+{
+	Snapshot	snapshot = GetCatalogSnapshot(RelationRelationId);
+
+	if (filter->facts_known == catalogs_changed && filter->facts_snapshot == snapshot)
+		return;
+	MemoryContextReset(filter->facts);
+	filter->source = NULL;
+	filter->message_key = NULL;
+	filter->message_key_read = false;
+	filter->topics = make_table(filter->facts, "domev topics", DOMEV_MAX_NAME + 1,
+								sizeof(TopicEntry), HASH_STRINGS);
+	filter->facts_known = catalogs_changed;
+	filter->facts_snapshot = snapshot;
+}
+
 static HTAB *
-make_table(DomevFilter *filter, const char *name, Size key_size, Size entry_size, int flags)
+make_table(MemoryContext context, const char *name, Size key_size, Size entry_size, int flags)
 {
 	HASHCTL		ctl;
 
 	ctl.keysize = key_size;
 	ctl.entrysize = entry_size;
-	ctl.hcxt = filter->cache;
+	ctl.hcxt = context;
 	return hash_create(name, 16, &ctl, HASH_ELEM | HASH_CONTEXT | flags);
 }
 
@@ -210,7 +248,7 @@ find_topic(DomevFilter *filter, DomevText topic)
 	memcpy(name, topic.data, topic.size);
 	name[topic.size] = '\0';
 
-	refresh(filter);
+	refresh_facts(filter);
 	entry = hash_search(filter->topics, name, HASH_FIND, NULL);
 	if (entry == NULL)
 	{

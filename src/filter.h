@@ -20,6 +20,7 @@ typedef struct DomevFilter DomevFilter;
  * until the next of them is called.
  */
 extern DomevFilter *domev_filter_create(const DomevOptions *options);
+extern void domev_filter_begin(DomevFilter *filter);
 extern const AttrNumber *domev_filter_columns(DomevFilter *filter, Relation relation);
 extern const uint8 *domev_filter_message_key(DomevFilter *filter);
 extern const char *domev_filter_source(DomevFilter *filter);

@@ -15,6 +15,8 @@
  */
 #include "postgres.h"
 
+#include "access/parallel.h"
+#include "event.h"
 #include "fmgr.h"
 #include "headers.h"
 #include "mb/pg_wchar.h"
@@ -72,14 +74,15 @@ domev_headers_init(void)
 /*
  * A value set before the library was loaded is accepted here whatever it is:
  * to drop it with a mere warning would lose headers.  domev_headers_context()
- * raises the error at the first emit.
+ * raises the error at the first emit.  Nor may it fail in a parallel worker of
+ * the session, which takes over its settings.
  */
 static bool
 check_context(char **newval, void **extra, GucSource source)
 {
 	char	   *problem = NULL;
 
-	if (defining || (*newval)[0] == '\0' || parse_context(*newval, &problem) != NULL)
+	if (defining || InitializingParallelWorker || (*newval)[0] == '\0' || parse_context(*newval, &problem) != NULL)
 		return true;
 	GUC_check_errcode(ERRCODE_INVALID_PARAMETER_VALUE);
 	GUC_check_errdetail("%s", problem);
@@ -177,8 +180,9 @@ find_name_problem(const JsonbValue *name, bool may_set_causation)
 
 	if (name->val.string.len < 1 || name->val.string.len > NAMEDATALEN - 1 ||
 		strspn(string, "abcdefghijklmnopqrstuvwxyz0123456789") != name->val.string.len)
-		return psprintf("Header name \"%.100s\" is not 1 to %d lower-case letters and digits.",
-						string, NAMEDATALEN - 1);
+		return psprintf("Header name \"%.*s\" is not 1 to %d lower-case letters and digits.",
+						pg_mbcliplen(string, name->val.string.len, 100), string,
+						NAMEDATALEN - 1);
 	if (may_set_causation && strcmp(string, CAUSATION_ID) == 0)
 		return NULL;
 	if (bsearch(&string, reserved_names, lengthof(reserved_names),
@@ -190,6 +194,8 @@ find_name_problem(const JsonbValue *name, bool may_set_causation)
 static char *
 find_value_problem(const char *name, const JsonbValue *value)
 {
+	DomevText	string;
+
 	if (strcmp(name, CAUSATION_ID) == 0 && value->type != jbvNull && !is_uuid(value))
 		return psprintf("Header \"%s\" must be a UUID.", name);
 	switch (value->type)
@@ -202,13 +208,10 @@ find_value_problem(const char *name, const JsonbValue *value)
 				return NULL;
 			return psprintf("Header \"%s\" is a number, but not a 32-bit integer.", name);
 		case jbvString:
-			for (int i = 0; i < value->val.string.len; i++)
-			{
-				unsigned char c = value->val.string.val[i];
-
-				if (c < 0x20 || c == 0x7f)
-					return psprintf("Header \"%s\" contains a control character.", name);
-			}
+			string.data = value->val.string.val;
+			string.size = value->val.string.len;
+			if (domev_event_has_control_character(string))
+				return psprintf("Header \"%s\" contains a control character.", name);
 			return NULL;
 		default:
 			return psprintf("Header \"%s\" is an array or an object.", name);

@@ -32,6 +32,7 @@
 #include "miscadmin.h"
 #include "nodes/plannodes.h"
 #include "nodes/primnodes.h"
+#include "storage/lmgr.h"
 #include "utils/array.h"
 #include "utils/guc.h"
 #include "utils/inval.h"
@@ -40,6 +41,7 @@
 #include "utils/plancache.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
+#include "utils/varlena.h"
 
 #include "compat.h"
 
@@ -48,6 +50,7 @@ typedef struct Function
 {
 	Oid			oid;
 	Oid			owner;
+	char	   *name;			/* qualified and quoted, palloc'd */
 	Oid			event_type_oid; /* of type domev.domain_event */
 	bool		in_c;
 	bool		in_sql;
@@ -82,16 +85,20 @@ static uint64 functions_changed = 0;
 static bool running = false;
 
 static void prepare_call(DomevMapping *mapping);
+static void make_call(DomevMapping *mapping);
+static void look_up_call(DomevMapping *mapping);
 static void find_function(const char *name, Function *function);
 static HeapTuple search_function(const char *name, Oid argtype);
 static void check_signature(const char *name, Form_pg_proc proc);
 static void check_security(const char *name, HeapTuple tuple, Function *function);
-static bool sets_search_path(HeapTuple tuple);
+static char *get_search_path(HeapTuple tuple);
+static bool is_safe_search_path(const char *path);
 static void check_owner(DomevMapping *mapping, Function *function);
 static void enter(const Function *function, Caller *caller);
 static void leave(const Caller *caller);
 static SPIPlanPtr make_plan(const Function *function);
 static List *run_plan(DomevMappingCall *call, Datum event, MemoryContext result_context);
+static void check_plan(DomevMappingCall *call);
 static void free_plan(void *arg);
 static List *run_c(DomevMappingCall *call, Datum event, MemoryContext result_context);
 static List *drain_c_set(FunctionCallInfo fcinfo, Datum first, MemoryContext result_context);
@@ -193,6 +200,7 @@ run_plan(DomevMappingCall *call, Datum event, MemoryContext result_context)
 		SPI_keepplan(plan);
 		call->plan = plan;
 	}
+	check_plan(call);
 	if (SPI_execute_plan(call->plan, &event, NULL, true, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not run a mapping function");
 	for (uint64 i = 0; i < SPI_processed; i++)
@@ -205,13 +213,36 @@ static SPIPlanPtr
 make_plan(const Function *function)
 {
 	Oid			argtypes[] = {function->event_type_oid};
-	char	   *name = quote_qualified_identifier(get_namespace_name(get_func_namespace(function->oid)),
-												  get_func_name(function->oid));
-	SPIPlanPtr	plan = SPI_prepare(psprintf("SELECT * FROM %s($1)", name), 1, argtypes);
+	SPIPlanPtr	plan = SPI_prepare(psprintf("SELECT * FROM %s($1)", function->name), 1, argtypes);
 
 	if (plan == NULL)
 		elog(ERROR, "could not plan a mapping function: %s", SPI_result_code_string(SPI_result));
 	return plan;
+}
+
+/*
+ * PostgreSQL makes a plan anew, by the function's name, when it has become
+ * invalid; that it may notice only while it waits for a lock on a table that
+ * the function reads.  So take the plan's locks now, and see to it that the
+ * name still means the function that was found fit: its schema may have been
+ * renamed, and another one with a function of that name put in its place.
+ */
+static void
+check_plan(DomevMappingCall *call)
+{
+	CachedPlan *cached = SPI_plan_get_cached_plan(call->plan);
+	CachedPlanSource *source = linitial(SPI_plan_get_plan_sources(call->plan));
+	RangeTblEntry *rte = linitial(linitial_node(Query, source->query_list)->rtable);
+	RangeTblFunction *called = linitial(rte->functions);
+
+	if (cached != NULL)
+		ReleaseCachedPlan(cached, CurrentResourceOwner);
+	if (!IsA(called->funcexpr, FuncExpr) ||
+		((FuncExpr *) called->funcexpr)->funcid != call->function.oid)
+		ereport(ERROR,
+				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				 errmsg("function %s has changed while it was about to run", call->function.name),
+				 errhint("Retry the transaction.")));
 }
 
 static void
@@ -241,6 +272,7 @@ run_c(DomevMappingCall *call, Datum event, MemoryContext result_context)
 	memset(&rsinfo, 0, sizeof(rsinfo));
 	rsinfo.type = T_ReturnSetInfo;
 	rsinfo.econtext = CreateStandaloneExprContext();
+	rsinfo.expectedDesc = lookup_rowtype_tupdesc_copy(domev_catalog_type("integration_event"), -1);
 	rsinfo.allowedModes = SFRM_ValuePerCall | SFRM_Materialize;
 	rsinfo.returnMode = SFRM_ValuePerCall;
 
@@ -364,15 +396,16 @@ add_result(List *results, HeapTuple tuple, TupleDesc tupdesc, MemoryContext resu
  * ----------------------------------------------------------------
  */
 
-/* Looks the function up, unless nothing has changed since that was done. */
+/*
+ * Makes sure that mapping->call is the function that the registry names, and
+ * that it stays so until the transaction ends: it is locked first, so that
+ * nobody can drop it, rename it or give it away, and looked up again if
+ * anything has changed until the lock was there.
+ */
 static void
 prepare_call(DomevMapping *mapping)
 {
 	static bool watching = false;
-	DomevMappingCall *call = mapping->call;
-	Function	function;
-	MemoryContext context = domev_registry_context();
-	uint64		now = functions_changed;
 
 	if (!watching)
 	{
@@ -380,23 +413,51 @@ prepare_call(DomevMapping *mapping)
 		CacheRegisterSyscacheCallback(NAMESPACEOID, count_change, (Datum) 0);
 		watching = true;
 	}
-	if (call != NULL && call->checked == now)
-		return;
-	if (call == NULL)
+	if (mapping->call == NULL)
+		make_call(mapping);
+	for (;;)
 	{
-		call = MemoryContextAllocZero(context, sizeof(DomevMappingCall));
-		call->cleanup.func = free_plan;
-		call->cleanup.arg = call;
-		MemoryContextRegisterResetCallback(context, &call->cleanup);
-		mapping->call = call;
-	}
+		DomevMappingCall *call = mapping->call;
 
-	/* When this fails, the next emit tries again. */
+		if (OidIsValid(call->function.oid))
+			LockDatabaseObject(ProcedureRelationId, call->function.oid, 0, AccessShareLock);
+		if (call->checked == functions_changed)
+			return;
+		look_up_call(mapping);
+	}
+}
+
+static void
+make_call(DomevMapping *mapping)
+{
+	MemoryContext context = domev_registry_context();
+	DomevMappingCall *call = MemoryContextAllocZero(context, sizeof(DomevMappingCall));
+
+	call->checked = functions_changed - 1;
+	call->cleanup.func = free_plan;
+	call->cleanup.arg = call;
+	MemoryContextRegisterResetCallback(context, &call->cleanup);
+	mapping->call = call;
+}
+
+/* When this fails, the next emit tries again. */
+static void
+look_up_call(DomevMapping *mapping)
+{
+	DomevMappingCall *call = mapping->call;
+	MemoryContext context = GetMemoryChunkContext(call);
+	uint64		now = functions_changed;
+	Function	function;
+
 	call->checked = now - 1;
 	find_function(mapping->function, &function);
 	check_owner(mapping, &function);
 	if (function.oid != call->function.oid)
 		free_plan(call);
+	if (call->function.name != NULL && strcmp(call->function.name, function.name) == 0)
+		function.name = call->function.name;
+	else
+		function.name = MemoryContextStrdup(context, function.name);
 	call->function = function;
 	if (function.in_c)
 		fmgr_info_cxt(function.oid, &call->flinfo, context);
@@ -427,6 +488,7 @@ find_function(const char *name, Function *function)
 	proc = (Form_pg_proc) GETSTRUCT(tuple);
 	check_signature(name, proc);
 	function->oid = proc->oid;
+	function->name = pstrdup(name);
 	function->owner = proc->proowner;
 	function->in_c = proc->prolang == ClanguageId;
 	function->in_sql = proc->prolang == SQLlanguageId;
@@ -472,7 +534,9 @@ check_signature(const char *name, Form_pg_proc proc)
 static void
 check_security(const char *name, HeapTuple tuple, Function *function)
 {
-	function->sets_search_path = sets_search_path(tuple);
+	char	   *path = get_search_path(tuple);
+
+	function->sets_search_path = path != NULL;
 	if (((Form_pg_proc) GETSTRUCT(tuple))->prosecdef)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_FUNCTION_DEFINITION),
@@ -485,27 +549,59 @@ check_security(const char *name, HeapTuple tuple, Function *function)
 				(errcode(ERRCODE_INVALID_FUNCTION_DEFINITION),
 				 errmsg("function %s cannot be a mapping", name),
 				 errdetail("What it refers to depends on the search_path of whoever calls it."),
-				 errhint("Give it an SQL-standard body (BEGIN ATOMIC), or a fixed path: ALTER FUNCTION ... SET search_path = ...")));
+				 errhint("Give it an SQL-standard body (BEGIN ATOMIC), or a fixed path: ALTER FUNCTION ... SET search_path = ..., pg_temp")));
+	if (path != NULL && !is_safe_search_path(path))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_FUNCTION_DEFINITION),
+				 errmsg("function %s cannot be a mapping", name),
+				 errdetail("Its search_path, %s, does not fix what it refers to: temporary objects of whoever emits must come last, and \"$user\" not at all.", path),
+				 errhint("Put pg_temp at its end: ALTER FUNCTION ... SET search_path = ..., pg_temp")));
 }
 
-static bool
-sets_search_path(HeapTuple tuple)
+/* The search_path that the function sets, palloc'd; NULL: it sets none. */
+static char *
+get_search_path(HeapTuple tuple)
 {
+	static const char prefix[] = "search_path=";
 	bool		isnull;
 	Datum		config = SysCacheGetAttr(PROCOID, tuple, Anum_pg_proc_proconfig, &isnull);
 	Datum	   *settings;
 	int			count;
 
 	if (isnull)
-		return false;
+		return NULL;
 	deconstruct_array(DatumGetArrayTypeP(config), TEXTOID, -1, false, TYPALIGN_INT,
 					  &settings, NULL, &count);
 	for (int i = 0; i < count; i++)
 	{
-		if (pg_strncasecmp(TextDatumGetCString(settings[i]), "search_path=", 12) == 0)
-			return true;
+		char	   *setting = TextDatumGetCString(settings[i]);
+
+		if (pg_strncasecmp(setting, prefix, strlen(prefix)) == 0)
+			return setting + strlen(prefix);
 	}
-	return false;
+	return NULL;
+}
+
+/*
+ * Unless it is named, the temporary schema comes first, and whoever emits
+ * could put a view of his own in the place of a table that the function
+ * reads; "$user" is always the owner, but nothing that the registrant wrote
+ * down.
+ */
+static bool
+is_safe_search_path(const char *path)
+{
+	List	   *schemas;
+	ListCell   *lc;
+
+	if (!SplitIdentifierString(pstrdup(path), ',', &schemas) || schemas == NIL)
+		return false;
+	foreach(lc, schemas)
+	{
+		if (strcmp(lfirst(lc), "$user") == 0)
+			return false;
+	}
+	return strcmp(llast(schemas), "pg_temp") == 0;
 }
 
 /* Whoever owns the function now did not register it; its code is not to be trusted with the mapping. */
@@ -535,6 +631,7 @@ char *
 domev_mapping_check_function(const char *function, Oid registrant, Oid *owner)
 {
 	Function	found;
+	List	   *names;
 
 	find_function(function, &found);
 	if (!object_ownercheck(ProcedureRelationId, found.oid, registrant))
@@ -543,8 +640,8 @@ domev_mapping_check_function(const char *function, Oid registrant, Oid *owner)
 				 errmsg("must be owner of function %s", function),
 				 errdetail("A mapping runs with the rights of its function's owner.")));
 	*owner = found.owner;
-	return quote_qualified_identifier(get_namespace_name(get_func_namespace(found.oid)),
-									  get_func_name(found.oid));
+	names = domev_qualified_name_list_compat(function);
+	return quote_qualified_identifier(strVal(linitial(names)), strVal(lsecond(names)));
 }
 
 /* Is this the plan of a call that was not inlined?  What was may scan other functions. */

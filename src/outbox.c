@@ -87,7 +87,7 @@ domev_outbox_init(void)
 							"Largest event that may be emitted, as it would be sent.",
 							NULL,
 							&max_event_size,
-							64 * 1024, 1, 256 * 1024,
+							64 * 1024, 1, DOMEV_MAX_EVENT_KB,
 							PGC_SUSET,
 							GUC_UNIT_KB,
 							NULL, NULL, NULL);
@@ -229,21 +229,15 @@ rising_timestamp(void)
 static void
 open_table(DomevOutbox *outbox)
 {
-	Oid			relid = domev_catalog_table("outbox");
 	RangeTblEntry *rte = makeNode(RangeTblEntry);
 	EState	   *estate;
 
-	if (!OidIsValid(relid))
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_TABLE),
-				 errmsg("relation \"%s.%s\" does not exist", DOMEV_SCHEMA, "outbox"),
-				 errhint("Run CREATE EXTENSION domev in this database.")));
-	outbox->table = table_open(relid, RowExclusiveLock);
+	outbox->table = domev_catalog_open("outbox", RowExclusiveLock);
 	check_columns(outbox->table);
 
 	outbox->estate = estate = CreateExecutorState();
 	rte->rtekind = RTE_RELATION;
-	rte->relid = relid;
+	rte->relid = RelationGetRelid(outbox->table);
 	rte->relkind = outbox->table->rd_rel->relkind;
 	rte->rellockmode = RowExclusiveLock;
 	domev_init_range_table_compat(estate, rte);
@@ -279,7 +273,7 @@ check_columns(Relation table)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("table \"%s.%s\" is not as domev made it", DOMEV_SCHEMA, "outbox"),
-				 errhint("Columns may be added to it, but not be dropped, renamed or changed.")));
+				 errhint("Columns may be added to it, which stay NULL; its own must not be dropped, renamed or changed.")));
 }
 
 static void
@@ -325,8 +319,7 @@ insert_slot(DomevOutbox *outbox)
 bool
 domev_outbox_claim(const pg_uuid_t *event_id)
 {
-	Oid			relid = domev_catalog_table("idempotency");
-	Relation	table = table_open(relid, RowExclusiveLock);
+	Relation	table = domev_catalog_open("idempotency", RowExclusiveLock);
 	Oid			argtypes[] = {UUIDOID};
 	Datum		args[] = {UUIDPGetDatum(event_id)};
 	bool		claimed;

@@ -62,8 +62,10 @@ typedef struct Output
 
 	/* messages with our prefix that are not ours */
 	uint64		dropped;		/* and not yet said in the log */
-	TimestampTz dropped_logged;
 } Output;
+
+/* When dropped messages were said in the log, by whatever session of this process. */
+static TimestampTz dropped_logged = 0;
 
 static void output_startup(LogicalDecodingContext *ctx, OutputPluginOptions *opt, bool is_init);
 static void output_begin(LogicalDecodingContext *ctx, ReorderBufferTXN *txn);
@@ -143,6 +145,7 @@ output_begin(LogicalDecodingContext *ctx, ReorderBufferTXN *txn)
 	output->sent = false;
 	output->holding = false;
 	resetStringInfo(&output->held); /* an error may have left something */
+	domev_filter_begin(output->filter);
 }
 
 static void
@@ -298,6 +301,7 @@ publish_message(LogicalDecodingContext *ctx, ReorderBufferTXN *txn, XLogRecPtr l
 	Output	   *output = ctx->output_plugin_private;
 	const uint8 *key = domev_filter_message_key(output->filter);
 	DomevText	topic = domev_text(prefix + strlen(DOMEV_MESSAGE_PREFIX));
+	char	   *type = NULL;
 	StringInfoData body;
 	Size		body_size;
 	uint32		index;
@@ -306,8 +310,9 @@ publish_message(LogicalDecodingContext *ctx, ReorderBufferTXN *txn, XLogRecPtr l
 		!domev_cloudevent_unseal(message, size, key, txn->xid, prefix, &body_size))
 		return false;
 	index = output->index++;
-	if (domev_filter_wants(output->filter, topic,
-						   domev_text(domev_cloudevent_type(message, body_size))))
+	if (output->options.event_types != NIL)
+		type = domev_cloudevent_type(message, body_size);
+	if (domev_filter_wants(output->filter, topic, domev_text(type)))
 	{
 		initStringInfo(&body);
 		appendBinaryStringInfo(&body, message, body_size);
@@ -379,11 +384,11 @@ note_dropped(Output *output, XLogRecPtr lsn)
 	TimestampTz now = GetCurrentTimestamp();
 
 	output->dropped++;
-	if (output->dropped_logged == 0 ||
-		TimestampDifferenceExceeds(output->dropped_logged, now, DROPPED_LOG_MS))
+	if (dropped_logged == 0 ||
+		TimestampDifferenceExceeds(dropped_logged, now, DROPPED_LOG_MS))
 	{
 		log_dropped(output, lsn);
-		output->dropped_logged = now;
+		dropped_logged = now;
 	}
 }
 

@@ -60,6 +60,7 @@ static void check_topic_exists(const char *topic, DomevTopic *row);
 static void check_topic_internal(const char *topic);
 static void check_event_type_exists(const char *event_type);
 static Oid	check_mapping_owner(const char *mapping);
+static bool exists_now(const char *what, const char *name);
 static void report_exists(const char *what, const char *name, bool if_not_exists);
 static void report_missing(const char *what, const char *name, bool if_exists);
 static void report_used(const char *what, const char *name, const char *user_kind, const char *user);
@@ -401,7 +402,7 @@ domev_set_source(PG_FUNCTION_ARGS)
 static void
 lock_registry(void)
 {
-	table_close(table_open(domev_catalog_table("topics"), ShareRowExclusiveLock), NoLock);
+	table_close(domev_catalog_open("topics", ShareRowExclusiveLock), NoLock);
 }
 
 /*
@@ -412,7 +413,7 @@ lock_registry(void)
 static uint64
 execute(const char *sql, Params *params)
 {
-	Relation	table = table_open(domev_catalog_table("topics"), NoLock);
+	Relation	table = domev_catalog_open("topics", NoLock);
 	Oid			save_userid;
 	int			save_sec_context;
 	int			result;
@@ -640,6 +641,19 @@ check_mapping_owner(const char *mapping)
  * ----------------------------------------------------------------
  */
 
+static bool
+exists_now(const char *what, const char *name)
+{
+	DomevTopic	topic;
+	DomevEventTypeRow event_type;
+
+	if (strcmp(what, "topic") == 0)
+		return domev_catalog_topic(name, NULL, &topic);
+	if (strcmp(what, "event type") == 0)
+		return domev_catalog_event_type(name, NULL, &event_type);
+	return domev_catalog_mapping(name, NULL) != NULL;
+}
+
 static void
 report_exists(const char *what, const char *name, bool if_not_exists)
 {
@@ -649,9 +663,16 @@ report_exists(const char *what, const char *name, bool if_not_exists)
 			 errmsg("%s \"%s\" already exists", what, name)));
 }
 
+/* Nothing was written: either there is nothing, or this transaction's snapshot is too old to see it. */
 static void
 report_missing(const char *what, const char *name, bool if_exists)
 {
+	if (exists_now(what, name))
+		ereport(ERROR,
+				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				 errmsg("could not serialize access to %s \"%s\"", what, name),
+				 errdetail("It was registered after this transaction took its snapshot."),
+				 errhint("Retry the transaction.")));
 	ereport(if_exists ? NOTICE : ERROR,
 			(errcode(ERRCODE_UNDEFINED_OBJECT),
 			 if_exists ? errmsg("%s \"%s\" does not exist, skipping", what, name) :

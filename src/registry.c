@@ -41,6 +41,12 @@ static const char *source = NULL;
 static const uint8 *message_key = NULL;
 static Oid	table_oids[lengthof(table_names)];
 
+/*
+ * How many emits are in progress.  More than one where an administrator's
+ * trigger on the outbox emits: what the outer one uses must outlive it.
+ */
+static int	pins = 0;
+
 /* Set by callbacks: what is cached may be out of date. */
 static bool stale = true;
 
@@ -51,7 +57,8 @@ static void registry_start(void);
 static void registry_reset(void);
 static HTAB *make_table(const char *name, Size entry_size);
 static const DomevEventType *load_event_type(const char *name);
-static void add_mappings(DomevEventType *type, List *rows);
+static const DomevTopic *load_topic(const char *name, Snapshot snapshot);
+static List *make_mappings(const char *event_type, List *rows);
 static void relcache_callback(Datum arg, Oid relid);
 static void xact_callback(XactEvent event, void *arg);
 static void subxact_callback(SubXactEvent event, SubTransactionId subxid,
@@ -76,6 +83,19 @@ domev_registry_refresh(void)
 		registry_reset();
 }
 
+/* What is cached is in use until it is released; errors must release it too. */
+void
+domev_registry_pin(void)
+{
+	pins++;
+}
+
+void
+domev_registry_unpin(void)
+{
+	pins--;
+}
+
 /* Where callers may keep what they derive from the registry, for its lifetime. */
 MemoryContext
 domev_registry_context(void)
@@ -98,18 +118,12 @@ domev_registry_event_type(const char *name)
 const DomevTopic *
 domev_registry_topic(const char *name)
 {
-	DomevTopic *topic;
-	DomevTopic	row;
+	const DomevTopic *topic;
 
 	if (strlen(name) > DOMEV_MAX_NAME)
 		return NULL;
 	topic = hash_search(topics, name, HASH_FIND, NULL);
-	if (topic == NULL && domev_catalog_topic(name, NULL, &row))
-	{
-		topic = hash_search(topics, name, HASH_ENTER, NULL);
-		*topic = row;
-	}
-	return topic;
+	return topic != NULL ? topic : load_topic(name, NULL);
 }
 
 const char *
@@ -163,12 +177,10 @@ registry_start(void)
 static void
 registry_reset(void)
 {
-	/*
-	 * An emit further out may still use it: an administrator's trigger on the
-	 * outbox can get us here.
-	 */
-	if (registry_context != NULL)
+	if (registry_context != NULL && pins > 0)
 		MemoryContextSetParent(registry_context, TopTransactionContext);
+	else if (registry_context != NULL)
+		MemoryContextDelete(registry_context);
 	registry_context = NULL;
 	event_types = topics = NULL;
 	source = NULL;
@@ -197,24 +209,29 @@ make_table(const char *name, Size entry_size)
 }
 
 /*
- * The entry enters the table only when it is complete: an error or an
- * invalidation on the way leaves none behind.
+ * Everything is read under one snapshot, so the entry is wholly of the time
+ * before or after somebody's change.  It enters the table only when it is
+ * complete: an error on the way leaves none behind, and what is looked for
+ * and not there leaves nothing in the cache's memory.
  */
 static const DomevEventType *
 load_event_type(const char *name)
 {
 	DomevEventType *type = NULL;
 	DomevEventTypeRow row;
-	MemoryContext old = MemoryContextSwitchTo(registry_context);
 	Snapshot	snapshot = RegisterSnapshot(GetCatalogSnapshot(table_oids[0]));
 
 	if (domev_catalog_event_type(name, snapshot, &row))
 	{
-		List	   *mappings = domev_catalog_mappings(name, snapshot);
-		const DomevTopic *topic = row.topic ? domev_registry_topic(row.topic) : NULL;
+		MemoryContext old = MemoryContextSwitchTo(registry_context);
+		const DomevTopic *topic = row.topic ? load_topic(row.topic, snapshot) : NULL;
+		List	   *mappings = make_mappings(name, domev_catalog_mappings(name, snapshot));
+		char	   *aggregate_type = pstrdup(row.aggregate_type);
 
+		if (row.topic != NULL && topic == NULL)
+			elog(ERROR, "topic \"%s\" of event type \"%s\" does not exist", row.topic, name);
 		type = hash_search(event_types, name, HASH_ENTER, NULL);
-		type->aggregate_type = row.aggregate_type;
+		type->aggregate_type = aggregate_type;
 		type->topic = topic;
 		if (topic != NULL && !topic->in_wal)
 			type->keeps_row = true;
@@ -222,17 +239,32 @@ load_event_type(const char *name)
 			type->keeps_row = row.journal;
 		else
 			type->keeps_row = topic == NULL;
-		type->mappings = NIL;
-		add_mappings(type, mappings);
+		type->mappings = mappings;
+		MemoryContextSwitchTo(old);
 	}
 	UnregisterSnapshot(snapshot);
-	MemoryContextSwitchTo(old);
 	return type;
 }
 
-static void
-add_mappings(DomevEventType *type, List *rows)
+/* Reads the topic anew, also when it is cached: that may be of another time. */
+static const DomevTopic *
+load_topic(const char *name, Snapshot snapshot)
 {
+	DomevTopic	row;
+	DomevTopic *topic;
+
+	if (!domev_catalog_topic(name, snapshot, &row))
+		return NULL;
+	topic = hash_search(topics, name, HASH_ENTER, NULL);
+	*topic = row;
+	return topic;
+}
+
+static List *
+make_mappings(const char *event_type, List *rows)
+{
+	char	   *type_name = pstrdup(event_type);
+	List	   *mappings = NIL;
 	ListCell   *lc;
 
 	foreach(lc, rows)
@@ -241,13 +273,14 @@ add_mappings(DomevEventType *type, List *rows)
 		DomevMapping *mapping = palloc0(sizeof(DomevMapping));
 
 		mapping->name = row->mapping;
-		mapping->event_type = type->name;
+		mapping->event_type = type_name;
 		mapping->function = row->function;
 		mapping->owner = row->owner;
 		mapping->topic = row->topic;
 		mapping->produces = row->produces;
-		type->mappings = lappend(type->mappings, mapping);
+		mappings = lappend(mappings, mapping);
 	}
+	return mappings;
 }
 
 /* ----------------------------------------------------------------

@@ -37,11 +37,15 @@ typedef struct DomevEventType
 } DomevEventType;
 
 /*
- * What the functions return is of one state of the registry until the next
- * domev_registry_refresh(), which an emit calls once, before it asks
- * anything.  It lives at least until the transaction ends.
+ * What the functions return lives until the next domev_registry_refresh(),
+ * which an emit calls once, before it asks anything, and while it is pinned,
+ * which an emit does after that.  An event type and its mappings are of one
+ * state of the registry; a topic that a mapping's result names is of the
+ * moment when it is first asked for.
  */
 extern void domev_registry_refresh(void);
+extern void domev_registry_pin(void);
+extern void domev_registry_unpin(void);
 extern MemoryContext domev_registry_context(void);
 extern const DomevEventType *domev_registry_event_type(const char *name);
 extern const DomevTopic *domev_registry_topic(const char *name);

@@ -35,7 +35,7 @@ SELECT domev.emit('e', v) IS NOT NULL FROM t; -- planned without workers
 RESET ALL;
 
 -- inside a mapping
-CREATE FUNCTION nested(e domev.domain_event) RETURNS domev.integration_event LANGUAGE plpgsql SET search_path = pg_catalog AS $$
+CREATE FUNCTION nested(e domev.domain_event) RETURNS domev.integration_event LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
 	PERFORM domev.emit('e', 'nested');
 	RETURN NULL;

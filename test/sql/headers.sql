@@ -59,6 +59,7 @@ SELECT domev.emit('e', 'x', headers => '{"a": 1.5}');
 SELECT domev.emit('e', 'x', headers => '{"a": 1.0}');
 SELECT domev.emit('e', 'x', headers => '{"a": 2147483648}');
 SELECT domev.emit('e', 'x', headers => '{"a": "line\nbreak"}');
+SELECT domev.emit('e', 'x', headers => '{"a": "\u0085"}');
 SELECT domev.emit('e', 'x', headers => '{"causationid": "not-a-uuid"}');
 SELECT domev.emit('e', 'x', headers => '{"causationid": 1}');
 -- every reserved name
@@ -87,9 +88,15 @@ SET domev.context = '{"a": 1.5}';
 SELECT set_config('domev.context', '{"A": 1}', true);
 SHOW domev.context;
 
--- in a session that has not loaded the library, refused at the first emit
+-- in a session that has not loaded the library, refused at the first emit, and by nothing else
 \c -
 SET domev.context = '{"a": ';
+LOAD 'domev';
+DO $$
+BEGIN
+	PERFORM set_config(name, 'on', false) FROM pg_settings WHERE name IN ('debug_parallel_query', 'force_parallel_mode');
+	PERFORM count(*) FROM pg_class;
+END $$;
 SELECT domev.emit('e', 'x');
 SET domev.context = '{"a": 1}';
 SELECT domev.emit('e', 'x') IS NOT NULL;

@@ -34,6 +34,24 @@ SELECT has_schema_privilege('public', 'domev', 'CREATE');
 SELECT attrelid::regclass, attname FROM pg_attribute WHERE attrelid IN (SELECT oid FROM pg_class WHERE relnamespace = 'domev'::regnamespace)
 	AND atttypid IN ('regproc'::regtype, 'regprocedure'::regtype, 'regoper'::regtype, 'regoperator'::regtype, 'regconfig'::regtype, 'regdictionary'::regtype, 'regnamespace'::regtype, 'regcollation'::regtype, 'aclitem'::regtype);
 
+-- somebody's default privileges do not open it
+DROP EXTENSION domev;
+CREATE ROLE regress_reporting;
+ALTER DEFAULT PRIVILEGES GRANT ALL ON TABLES TO regress_reporting, PUBLIC;
+ALTER DEFAULT PRIVILEGES GRANT ALL ON FUNCTIONS TO regress_reporting;
+ALTER DEFAULT PRIVILEGES GRANT ALL ON SCHEMAS TO regress_reporting;
+CREATE EXTENSION domev;
+ALTER DEFAULT PRIVILEGES REVOKE ALL ON TABLES FROM regress_reporting, PUBLIC;
+ALTER DEFAULT PRIVILEGES REVOKE ALL ON FUNCTIONS FROM regress_reporting;
+ALTER DEFAULT PRIVILEGES REVOKE ALL ON SCHEMAS FROM regress_reporting;
+SELECT relname FROM pg_class WHERE relnamespace = 'domev'::regnamespace AND relkind IN ('r', 'p')
+	AND has_table_privilege('regress_reporting', oid, 'SELECT, INSERT, UPDATE, DELETE, TRUNCATE') ORDER BY 1;
+SELECT relname FROM pg_class WHERE relnamespace = 'domev'::regnamespace AND relkind IN ('r', 'p')
+	AND has_table_privilege('regress_reporting', oid, 'INSERT, UPDATE, DELETE, TRUNCATE');
+SELECT proname FROM pg_proc WHERE pronamespace = 'domev'::regnamespace AND has_function_privilege('regress_reporting', oid, 'EXECUTE');
+SELECT has_schema_privilege('regress_reporting', 'domev', 'CREATE');
+DROP ROLE regress_reporting;
+
 -- somebody else's schema of that name is not adopted
 DROP EXTENSION domev;
 CREATE SCHEMA domev;

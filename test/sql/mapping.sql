@@ -12,13 +12,13 @@ CREATE FUNCTION public.enrich(e domev.domain_event) RETURNS SETOF domev.integrat
 	FROM customers AS c WHERE c.id = ((e).payload->>'customer')::int;
 END;
 -- PL/pgSQL: one row, many rows, NULL
-CREATE FUNCTION public.split(e domev.domain_event) RETURNS SETOF domev.integration_event LANGUAGE plpgsql SET search_path = pg_catalog AS $$
+CREATE FUNCTION public.split(e domev.domain_event) RETURNS SETOF domev.integration_event LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
 	RETURN QUERY SELECT (domev.make_integration_event('shop.line', line, 'other', key => line->>'sku')).*
 		FROM jsonb_array_elements((e).payload->'lines') AS line;
 	RETURN NEXT NULL;
 END $$;
-CREATE FUNCTION public.nothing(e domev.domain_event) RETURNS domev.integration_event LANGUAGE plpgsql SET search_path = pg_catalog AS 'BEGIN RETURN NULL; END';
+CREATE FUNCTION public.nothing(e domev.domain_event) RETURNS domev.integration_event LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS 'BEGIN RETURN NULL; END';
 CREATE FUNCTION public.bytes(e domev.domain_event) RETURNS domev.integration_event STABLE
 	RETURN domev.make_integration_event('shop.bytes', data => '\x00ff', content_type => 'application/avro', data_schema => 'https://schemas.example/bytes');
 SELECT domev.create_event_type('order.placed', 'order');
@@ -58,7 +58,7 @@ SELECT domev.emit('inherit', 'x', aggregate_version => 3, occurred_at => '2026-0
 SELECT mapping, causation_id = :'id' AS caused, aggregate_type, aggregate_id, aggregate_version, headers, occurred_at AT TIME ZONE 'UTC' FROM domev.outbox ORDER BY recorded_at;
 
 -- errors of the results, each with the mapping as context
-CREATE FUNCTION public.result(e domev.domain_event) RETURNS domev.integration_event LANGUAGE plpgsql SET search_path = pg_catalog AS $$
+CREATE FUNCTION public.result(e domev.domain_event) RETURNS domev.integration_event LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
 	IF (e).payload ? 'raise' THEN
 		RAISE EXCEPTION USING errcode = 'XY123', message = (e).payload->>'raise', hint = 'of the mapping';

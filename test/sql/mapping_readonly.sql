@@ -2,7 +2,7 @@
 CREATE EXTENSION domev;
 CREATE TABLE t (v text);
 CREATE SEQUENCE s;
-CREATE FUNCTION public.try(e domev.domain_event) RETURNS domev.integration_event LANGUAGE plpgsql SET search_path = public AS $$
+CREATE FUNCTION public.try(e domev.domain_event) RETURNS domev.integration_event LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
 BEGIN
 	EXECUTE (e).payload->>'do';
 	RETURN domev.make_integration_event('done', (e).payload);
@@ -47,7 +47,7 @@ SELECT * FROM t;
 SELECT aggregate_id, mapping FROM domev.outbox ORDER BY recorded_at;
 
 -- a mapping's own subtransactions are read-only too, and harmless
-CREATE OR REPLACE FUNCTION public.try(e domev.domain_event) RETURNS domev.integration_event LANGUAGE plpgsql SET search_path = public AS $$
+CREATE OR REPLACE FUNCTION public.try(e domev.domain_event) RETURNS domev.integration_event LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
 BEGIN
 	BEGIN
 		INSERT INTO t VALUES ('never');

@@ -16,7 +16,7 @@ SELECT domev.create_topic('t'), domev.create_event_type('e', 'a');
 SET ROLE regress_mapper;
 CREATE TABLE mapper.secret (v text);
 INSERT INTO mapper.secret VALUES ('of the mapper');
-CREATE FUNCTION mapper.f(e domev.domain_event) RETURNS domev.integration_event LANGUAGE plpgsql SET search_path = mapper AS $$
+CREATE FUNCTION mapper.f(e domev.domain_event) RETURNS domev.integration_event LANGUAGE plpgsql SET search_path = mapper, pg_temp AS $$
 BEGIN
 	RETURN domev.make_integration_event('i', jsonb_build_object('user', current_user, 'secret', (SELECT v FROM secret)));
 END $$;
@@ -36,7 +36,7 @@ SELECT aggregate_id, payload FROM domev.outbox WHERE mapping = 'm' ORDER BY reco
 CREATE TABLE canary (who text);
 GRANT INSERT ON canary TO PUBLIC;
 SET ROLE regress_mapper;
-CREATE FUNCTION mapper.trojan(e domev.domain_event) RETURNS domev.integration_event LANGUAGE plpgsql SET search_path = pg_catalog AS $$
+CREATE FUNCTION mapper.trojan(e domev.domain_event) RETURNS domev.integration_event LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
 	EXECUTE (e).payload->>'do';
 	RETURN NULL;
@@ -80,6 +80,16 @@ RESET search_path;
 SELECT count(*) FROM canary; -- 0
 DROP SCHEMA attacker CASCADE;
 
+-- nor does a mapping find the temporary objects of whoever emits
+CREATE TEMP VIEW secret AS SELECT 'of the emitter'::text AS v;
+GRANT SELECT ON secret TO PUBLIC;
+SET ROLE regress_mapper;
+SELECT domev.alter_mapping('m', function => 'mapper.f');
+RESET ROLE;
+SELECT domev.emit('e', 'with a temporary view') IS NOT NULL;
+SELECT payload FROM domev.outbox WHERE aggregate_id = 'with a temporary view' AND mapping IS NOT NULL;
+DROP VIEW secret;
+
 -- dropped, recreated, renamed, given away, changed: an error that says so, in a session with a warm cache; never a missing event
 SET ROLE regress_mapper;
 SELECT domev.alter_mapping('m', function => 'mapper.f');
@@ -109,10 +119,10 @@ ALTER FUNCTION mapper.f RESET search_path;
 SELECT domev.emit('e', 'x');
 DROP FUNCTION mapper.f;
 SELECT domev.emit('e', 'x');
-CREATE FUNCTION mapper.f(e domev.domain_event) RETURNS jsonb LANGUAGE sql SET search_path = pg_catalog AS $$ SELECT '1'::jsonb $$;
+CREATE FUNCTION mapper.f(e domev.domain_event) RETURNS jsonb LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$ SELECT '1'::jsonb $$;
 SELECT domev.emit('e', 'x');
 DROP FUNCTION mapper.f;
-CREATE FUNCTION mapper.f(e domev.domain_event) RETURNS domev.integration_event LANGUAGE plpgsql SET search_path = pg_catalog AS $$
+CREATE FUNCTION mapper.f(e domev.domain_event) RETURNS domev.integration_event LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN INSERT INTO public.canary VALUES (current_user); RETURN NULL; END $$;
 SELECT domev.emit('e', 'x'); -- another owner's, of the same name
 DROP FUNCTION mapper.f;
@@ -123,7 +133,7 @@ RESET ROLE;
 SELECT domev.emit('e', 'again') IS NOT NULL; -- the same owner's
 -- CREATE OR REPLACE counts at once
 SET ROLE regress_mapper;
-CREATE OR REPLACE FUNCTION mapper.f(e domev.domain_event) RETURNS SETOF domev.integration_event LANGUAGE plpgsql SET search_path = mapper AS $$
+CREATE OR REPLACE FUNCTION mapper.f(e domev.domain_event) RETURNS SETOF domev.integration_event LANGUAGE plpgsql SET search_path = mapper, pg_temp AS $$
 BEGIN RETURN NEXT domev.make_integration_event('replaced', '1'); END $$;
 RESET ROLE;
 SELECT domev.emit('e', 'again') IS NOT NULL;

@@ -4,9 +4,9 @@ CREATE TABLE orders (id int PRIMARY KEY, total int);
 -- one STABLE SQL function that is inlined, one that is not, one in PL/pgSQL
 CREATE FUNCTION public.inlined(e domev.domain_event) RETURNS SETOF domev.integration_event STABLE BEGIN ATOMIC
 	SELECT (domev.make_integration_event('seen', to_jsonb(sum(total)))).* FROM orders; END;
-CREATE FUNCTION public.pl(e domev.domain_event) RETURNS domev.integration_event STABLE LANGUAGE plpgsql SET search_path = public AS $$
+CREATE FUNCTION public.pl(e domev.domain_event) RETURNS domev.integration_event STABLE LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
 BEGIN RETURN domev.make_integration_event('seen', (SELECT to_jsonb(sum(total)) FROM orders)); END $$;
-CREATE FUNCTION public.volatile_pl(e domev.domain_event) RETURNS domev.integration_event VOLATILE LANGUAGE plpgsql SET search_path = public AS $$
+CREATE FUNCTION public.volatile_pl(e domev.domain_event) RETURNS domev.integration_event VOLATILE LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
 BEGIN RETURN domev.make_integration_event('seen', (SELECT to_jsonb(sum(total)) FROM orders)); END $$;
 SELECT domev.create_topic('t'), domev.create_event_type('e', 'order');
 SELECT domev.create_mapping('inlined', 'e', 'public.inlined', topic => 't'), domev.create_mapping('pl', 'e', 'public.pl', topic => 't'),

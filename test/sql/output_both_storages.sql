@@ -1,6 +1,6 @@
 -- The same bytes leave from rows and from WAL messages; forged and damaged messages leave not at all.
 CREATE EXTENSION domev;
-CREATE FUNCTION public.m(e domev.domain_event) RETURNS SETOF domev.integration_event LANGUAGE plpgsql SET search_path = pg_catalog AS $$
+CREATE FUNCTION public.m(e domev.domain_event) RETURNS SETOF domev.integration_event LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
 	RETURN NEXT domev.make_integration_event('shop.ä "1" \', (e).payload, 't', headers => '{"own": "ö\"\\", "n": -1, "b": false}');
 	RETURN NEXT domev.make_integration_event('shop.bytes', NULL, 't', 'key', data => '\x00ff', content_type => 'application/avro', data_schema => 'urn:x');

@@ -1,7 +1,7 @@
 -- The options of the output plugin: each filters, and what is wrong with one is said by its name.
 CREATE EXTENSION domev;
 SELECT domev.create_topic('in.orders', 'internal'), domev.create_topic('out.orders'), domev.create_topic('out.bills'), domev.create_topic('out.wal', storage => 'wal');
-CREATE FUNCTION public.m(e domev.domain_event) RETURNS SETOF domev.integration_event LANGUAGE plpgsql SET search_path = pg_catalog AS $$
+CREATE FUNCTION public.m(e domev.domain_event) RETURNS SETOF domev.integration_event LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
 	RETURN NEXT domev.make_integration_event('shop.order-placed', '1', 'out.orders');
 	RETURN NEXT domev.make_integration_event('shop.100% "odd", a_b', '2', 'out.bills');

@@ -46,23 +46,27 @@ SELECT try($$SELECT domev.drop_topic('inside')$$);
 
 -- mapping functions
 CREATE SCHEMA shop;
-CREATE FUNCTION shop.good(domev.domain_event) RETURNS domev.integration_event LANGUAGE plpgsql SET search_path = pg_catalog AS 'BEGIN RETURN NULL; END';
+CREATE FUNCTION shop.good(domev.domain_event) RETURNS domev.integration_event LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS 'BEGIN RETURN NULL; END';
 CREATE FUNCTION shop."Good 2"(domev.domain_event) RETURNS SETOF domev.integration_event STABLE
 	BEGIN ATOMIC SELECT (domev.make_integration_event('x', '1')).*; END;
 CREATE FUNCTION shop.path(domev.domain_event) RETURNS domev.integration_event LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
 CREATE FUNCTION shop.sqlpath(domev.domain_event) RETURNS domev.integration_event LANGUAGE sql AS 'SELECT NULL::domev.integration_event';
 CREATE FUNCTION shop.otherset(domev.domain_event) RETURNS domev.integration_event LANGUAGE plpgsql SET work_mem = '1MB' AS 'BEGIN RETURN NULL; END';
-CREATE FUNCTION shop.definer(domev.domain_event) RETURNS domev.integration_event LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS 'BEGIN RETURN NULL; END';
-CREATE FUNCTION shop.argument(jsonb) RETURNS domev.integration_event LANGUAGE plpgsql SET search_path = pg_catalog AS 'BEGIN RETURN NULL; END';
-CREATE FUNCTION shop.two(domev.domain_event, text DEFAULT '') RETURNS domev.integration_event LANGUAGE plpgsql SET search_path = pg_catalog AS 'BEGIN RETURN NULL; END';
-CREATE FUNCTION shop.variadic(VARIADIC domev.domain_event[]) RETURNS domev.integration_event LANGUAGE plpgsql SET search_path = pg_catalog AS 'BEGIN RETURN NULL; END';
-CREATE FUNCTION shop.result(domev.domain_event) RETURNS jsonb LANGUAGE plpgsql SET search_path = pg_catalog AS 'BEGIN RETURN NULL; END';
-CREATE FUNCTION shop.poly(anyelement) RETURNS domev.integration_event LANGUAGE plpgsql SET search_path = pg_catalog AS 'BEGIN RETURN NULL; END';
-CREATE PROCEDURE shop.procedure(domev.domain_event) LANGUAGE plpgsql SET search_path = pg_catalog AS 'BEGIN END';
+CREATE FUNCTION shop.definer(domev.domain_event) RETURNS domev.integration_event LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS 'BEGIN RETURN NULL; END';
+CREATE FUNCTION shop.argument(jsonb) RETURNS domev.integration_event LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS 'BEGIN RETURN NULL; END';
+CREATE FUNCTION shop.two(domev.domain_event, text DEFAULT '') RETURNS domev.integration_event LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS 'BEGIN RETURN NULL; END';
+CREATE FUNCTION shop.variadic(VARIADIC domev.domain_event[]) RETURNS domev.integration_event LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS 'BEGIN RETURN NULL; END';
+CREATE FUNCTION shop.result(domev.domain_event) RETURNS jsonb LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS 'BEGIN RETURN NULL; END';
+CREATE FUNCTION shop.poly(anyelement) RETURNS domev.integration_event LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS 'BEGIN RETURN NULL; END';
+CREATE PROCEDURE shop.procedure(domev.domain_event) LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS 'BEGIN END';
+CREATE FUNCTION shop.temp_first(domev.domain_event) RETURNS domev.integration_event LANGUAGE plpgsql SET search_path = shop AS 'BEGIN RETURN NULL; END';
+CREATE FUNCTION shop.temp_middle(domev.domain_event) RETURNS domev.integration_event LANGUAGE plpgsql SET search_path = pg_temp, shop AS 'BEGIN RETURN NULL; END';
+CREATE FUNCTION shop.empty_path(domev.domain_event) RETURNS domev.integration_event LANGUAGE plpgsql SET search_path = '' AS 'BEGIN RETURN NULL; END';
+CREATE FUNCTION shop.user_path(domev.domain_event) RETURNS domev.integration_event LANGUAGE plpgsql SET search_path = "$user", pg_temp AS 'BEGIN RETURN NULL; END';
 SELECT domev.create_event_type('e2', 'order');
 SELECT name, try(format('SELECT domev.create_mapping(%L, %L, %L)', name, 'e2', name)) FROM (VALUES
 	('shop.good'), ('shop."Good 2"'), ('good'), ('other.shop.good'), ('shop.Good 2'), ('shop.'), ('shop.missing'), ('missing.good'), ('shop.good(domev.domain_event)'),
-	('shop.path'), ('shop.sqlpath'), ('shop.otherset'), ('shop.definer'), ('shop.argument'), ('shop.two'), ('shop.variadic'),
+	('shop.path'), ('shop.sqlpath'), ('shop.otherset'), ('shop.temp_first'), ('shop.temp_middle'), ('shop.empty_path'), ('shop.user_path'), ('shop.definer'), ('shop.argument'), ('shop.two'), ('shop.variadic'),
 	('shop.result'), ('shop.poly'), ('shop.procedure'), ('domev.make_integration_event'), ('')) AS v(name);
 SELECT mapping, function FROM domev.mappings ORDER BY 1;
 
