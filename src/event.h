@@ -25,8 +25,8 @@
 #define DOMEV_MAX_KEY				1024	/* aggregate ids and ordering keys */
 #define DOMEV_MAX_CONTENT_TYPE		255
 #define DOMEV_MAX_URI				2048
-#define DOMEV_MAX_EVENT_KB			(256 * 1024)	/* domev.max_event_size at the
-													 * most */
+#define DOMEV_MAX_EVENT_KB			(256 * 1024)	/* domev.max_event_size at
+													 * the most */
 
 #define DOMEV_SCHEMA	"domev"
 

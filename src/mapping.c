@@ -5,7 +5,7 @@
  *
  * A mapping is somebody's code, run in the transaction of somebody else who
  * emits.  So it runs as its owner, in a security-restricted operation, with a
- * safe search_path and settings of its own, in a transaction that is
+ * safe search_path and a level of settings of its own, in a transaction that is
  * read-only meanwhile: it computes and reads, and can do nothing to the one
  * who emits.  It sees all that the transaction has written so far.
  *
