@@ -44,7 +44,7 @@ ALTER TABLE domev.outbox ALTER aggregate_id DROP NOT NULL;
 INSERT INTO domev.outbox (event_id, recorded_at, xact_id, topic, event_type, aggregate_type, occurred_at)
 	VALUES ('00000000-0000-0000-0000-000000000001', now(), pg_current_xact_id(), 't', 'broken', 'a', now());
 INSERT INTO domev.outbox (event_id, recorded_at, xact_id, topic, event_type, aggregate_type, aggregate_id, headers, occurred_at)
-	SELECT '00000000-0000-0000-0000-000000000002', now(), pg_current_xact_id(), 't', 'broken ' || headers, 'a', 'x', headers::json, now()
+	SELECT '00000000-0000-0000-0000-000000000002', now(), pg_current_xact_id(), 't', 'broken ' || headers, 'a', 'x', headers::json, '2026-01-02 03:04:05+00'
 	FROM unnest('{"[1]",null,"{}","{ }","1","{\"ok\": 1}"}'::text[]) AS headers WHERE headers IS NOT NULL;
 SELECT regexp_replace(data, '"sequence":"[0-9A-F]{16}\.', '"sequence":"….') FROM pg_logical_slot_get_changes('restored', NULL, NULL);
 
