@@ -261,7 +261,7 @@ run_c(DomevMappingCall *call, Datum event, MemoryContext result_context)
 	LOCAL_FCINFO(fcinfo, 1);
 	FmgrInfo	flinfo;
 	ReturnSetInfo rsinfo;
-	List	   *results = NIL;
+	List	   *results;
 	Datum		result;
 
 	/*
@@ -269,22 +269,24 @@ run_c(DomevMappingCall *call, Datum event, MemoryContext result_context)
 	 * may prevent: each run has its own, or the next would go on with it.
 	 */
 	fmgr_info_copy(&flinfo, &call->flinfo, CurrentMemoryContext);
+	InitFunctionCallInfoData(*fcinfo, &flinfo, 1, InvalidOid, NULL, NULL);
+	fcinfo->args[0].value = event;
+	fcinfo->args[0].isnull = false;
+	if (!call->function.returns_set)
+	{
+		result = FunctionCallInvoke(fcinfo);
+		return fcinfo->isnull ? NIL : add_composite(NIL, result, result_context);
+	}
+
 	memset(&rsinfo, 0, sizeof(rsinfo));
 	rsinfo.type = T_ReturnSetInfo;
 	rsinfo.econtext = CreateStandaloneExprContext();
 	rsinfo.expectedDesc = lookup_rowtype_tupdesc_copy(domev_catalog_type("integration_event"), -1);
 	rsinfo.allowedModes = SFRM_ValuePerCall | SFRM_Materialize;
 	rsinfo.returnMode = SFRM_ValuePerCall;
-
-	InitFunctionCallInfoData(*fcinfo, &flinfo, 1, InvalidOid, NULL,
-							 call->function.returns_set ? (Node *) &rsinfo : NULL);
-	fcinfo->args[0].value = event;
-	fcinfo->args[0].isnull = false;
+	fcinfo->resultinfo = (Node *) &rsinfo;
 	result = FunctionCallInvoke(fcinfo);
-	if (call->function.returns_set)
-		results = drain_c_set(fcinfo, result, result_context);
-	else if (!fcinfo->isnull)
-		results = add_composite(results, result, result_context);
+	results = drain_c_set(fcinfo, result, result_context);
 	FreeExprContext(rsinfo.econtext, true);
 	return results;
 }

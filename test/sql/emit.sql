@@ -67,6 +67,19 @@ SELECT domev.emit('order.placed', 'o-1', occurred_at => '10000-01-01 00:00:00+00
 SELECT domev.emit('order.placed', 'o-1', occurred_at => '9999-12-31 23:59:59.999999+00') IS NOT NULL;
 SELECT domev.emit(repeat('x', 100000), 'o-1') IS NULL; -- error, with a long name
 
+-- an unknown event type leaves nothing in memory
+DO $$
+BEGIN
+	FOR i IN 1 .. 5000 LOOP
+		BEGIN
+			PERFORM domev.emit('no such type ' || i, 'x');
+		EXCEPTION WHEN undefined_object THEN
+			NULL;
+		END;
+	END LOOP;
+END $$;
+SELECT sum(total_bytes) < 100000 AS bounded FROM pg_backend_memory_contexts WHERE name LIKE 'domev%';
+
 -- the limit of the finished event's size
 SET domev.max_event_size = '2kB';
 SELECT domev.emit('order.placed', 'small', to_jsonb(repeat('x', 1500))) IS NOT NULL;
