@@ -1,4 +1,5 @@
-/* domev.sql: what CREATE EXTENSION domev makes, in sections: schema, types, registry, outbox, doors, emitting, rights */
+/* domev.sql: what CREATE EXTENSION domev makes, in sections: schema, types, registry, captures, outbox, doors, emitting,
+looking, mapping again, rights */
 
 -- complain if the script is sourced in psql, rather than by CREATE EXTENSION
 \echo Use "CREATE EXTENSION domev" to load this file. \quit
@@ -173,6 +174,52 @@ ALTER TABLE domev.source ENABLE ALWAYS TRIGGER invalidate_registry, ENABLE ALWAY
 ALTER TABLE domev.message_key ENABLE ALWAYS TRIGGER invalidate_registry, ENABLE ALWAYS TRIGGER invalidate_registry_all;
 
 -- ---------------------------------------------------------------------------------------------------------------------
+-- Captures.  A capture is its trigger: name and definition are the trigger's arguments, so it is dropped, dumped and
+-- restored with its table, and nothing can be left of it.
+-- ---------------------------------------------------------------------------------------------------------------------
+
+CREATE FUNCTION domev.capture_change() RETURNS trigger
+	AS 'MODULE_PATHNAME', 'domev_capture_change' LANGUAGE C;
+COMMENT ON FUNCTION domev.capture_change() IS
+	'trigger of a capture: takes the capture''s name and definition as create_capture wrote them, emits the domain event that the change means, returns nothing; raises 39P01 when not called as such a trigger, 42501 when the table''s owner may not emit, 42703 when a column is gone, 42804 when it has another type, 22004 for an aggregate id, event type or payload that is NULL, and what emit raises';
+
+CREATE VIEW domev.captures AS
+SELECT pg_catalog.convert_from(pg_catalog.substr(t.tgargs, 1, p.first OPERATOR(pg_catalog.-) 1), pg_catalog.getdatabaseencoding()) AS capture,
+	t.tgrelid::regclass AS relation,
+	CASE WHEN t.tgtype OPERATOR(pg_catalog.&) 4::smallint OPERATOR(pg_catalog.<>) 0 THEN 'insert'
+		WHEN t.tgtype OPERATOR(pg_catalog.&) 8::smallint OPERATOR(pg_catalog.<>) 0 THEN 'delete'
+		WHEN t.tgtype OPERATOR(pg_catalog.&) 16::smallint OPERATOR(pg_catalog.<>) 0 THEN 'update'
+		ELSE 'truncate' END AS operation,
+	d.definition OPERATOR(pg_catalog.->>) 'aggregate_id' AS aggregate_id,
+	d.definition OPERATOR(pg_catalog.->>) 'event_type' AS event_type,
+	d.definition OPERATOR(pg_catalog.->>) 'condition' AS condition,
+	CASE WHEN d.definition OPERATOR(pg_catalog.?) 'columns' THEN
+		ARRAY(SELECT pg_catalog.jsonb_array_elements_text(d.definition OPERATOR(pg_catalog.->) 'columns')) END AS columns,
+	CASE WHEN d.definition OPERATOR(pg_catalog.?) 'ignore' THEN
+		ARRAY(SELECT pg_catalog.jsonb_array_elements_text(d.definition OPERATOR(pg_catalog.->) 'ignore')) END AS ignore,
+	d.definition OPERATOR(pg_catalog.->>) 'event_type_column' AS event_type_column,
+	d.definition OPERATOR(pg_catalog.->>) 'payload_column' AS payload_column,
+	d.definition OPERATOR(pg_catalog.->>) 'headers_column' AS headers_column,
+	d.definition OPERATOR(pg_catalog.->>) 'version_column' AS version_column,
+	d.definition OPERATOR(pg_catalog.->>) 'event_id_column' AS event_id_column,
+	d.definition OPERATOR(pg_catalog.->>) 'occurred_at_column' AS occurred_at_column,
+	t.tgenabled OPERATOR(pg_catalog.<>) 'D' AS enabled,
+	d.definition OPERATOR(pg_catalog.->>) 'description' AS description
+FROM pg_catalog.pg_trigger AS t,
+	LATERAL (SELECT pg_catalog.position(t.tgargs, '\x00'::bytea)) AS p (first),
+	LATERAL (SELECT pg_catalog.convert_from(pg_catalog.substr(t.tgargs, p.first OPERATOR(pg_catalog.+) 1,
+		pg_catalog.length(t.tgargs) OPERATOR(pg_catalog.-) p.first OPERATOR(pg_catalog.-) 1), pg_catalog.getdatabaseencoding())::jsonb) AS d (definition)
+WHERE t.tgfoid OPERATOR(pg_catalog.=) 'domev.capture_change'::pg_catalog.regproc
+	AND t.tgnargs OPERATOR(pg_catalog.=) 2::smallint
+	AND t.tgparentid OPERATOR(pg_catalog.=) 0::oid; -- not its copies on partitions
+COMMENT ON VIEW domev.captures IS
+	'the triggers that turn changes of tables into domain events; made by create_capture, alter_capture, drop_capture';
+COMMENT ON COLUMN domev.captures.aggregate_id IS 'the columns of the aggregate''s id, separated by commas; NULL: truncate, whose id is *';
+COMMENT ON COLUMN domev.captures.event_type IS 'NULL: the column event_type_column names it';
+COMMENT ON COLUMN domev.captures.columns IS 'the columns that count and go into the payload; NULL: all, but those to ignore';
+COMMENT ON COLUMN domev.captures.enabled IS 'whether its trigger is';
+
+-- ---------------------------------------------------------------------------------------------------------------------
 -- Outbox.  Written by domev's C code alone; read by the output plugin, which takes a row only while it decodes the very
 -- transaction that the row names in xact_id.  src/event.h numbers the columns.  Not dumped: its events were published.
 -- ---------------------------------------------------------------------------------------------------------------------
@@ -232,6 +279,61 @@ CREATE TABLE domev.idempotency (
 COMMENT ON TABLE domev.idempotency IS 'the event ids that callers of emit gave: an id found here is not emitted again';
 -- Dumped: a command retried after a restore must still find that it was done.
 SELECT pg_catalog.pg_extension_config_dump('domev.idempotency', '');
+
+CREATE TABLE domev.failed_mapping (
+	event_id uuid,
+	mapping text COLLATE "C",
+	event domev.domain_event NOT NULL,
+	sqlstate text NOT NULL,
+	message text NOT NULL,
+	detail text,
+	context text,
+	failed_at timestamptz NOT NULL,
+	attempts integer NOT NULL,
+	PRIMARY KEY (event_id, mapping)
+);
+COMMENT ON TABLE domev.failed_mapping IS 'what mappings with on_error record could not map; domev.remap tries again, domev.purge_failed forgets';
+COMMENT ON COLUMN domev.failed_mapping.event IS 'the domain event as the mapping was given it';
+COMMENT ON COLUMN domev.failed_mapping.failed_at IS 'the last time that it failed';
+COMMENT ON COLUMN domev.failed_mapping.attempts IS 'how often it has failed';
+-- Dumped: what has not been published is still to be.
+SELECT pg_catalog.pg_extension_config_dump('domev.failed_mapping', '');
+
+-- With the transaction, so that domev.trace finds the rows of the outbox.  Not dumped, as the outbox is not.
+CREATE TABLE domev.remapped (
+	event_id uuid,
+	mapping text COLLATE "C",
+	xact_id xid8 NOT NULL,
+	remapped_at timestamptz NOT NULL,
+	PRIMARY KEY (event_id, mapping)
+);
+COMMENT ON TABLE domev.remapped IS 'what domev.remap has published, and will not publish again';
+
+-- What waits for the end of its transaction.  Each row is gone when that has committed: it never needs to survive a crash.
+CREATE UNLOGGED TABLE domev.deferred (
+	event_id uuid NOT NULL,
+	event_type text NOT NULL,
+	aggregate_type text NOT NULL,
+	aggregate_id text NOT NULL,
+	aggregate_version bigint,
+	payload jsonb NOT NULL,
+	headers jsonb,
+	occurred_at timestamptz NOT NULL,
+	mappings text[] NOT NULL
+) WITH (autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_insert_threshold = -1,
+	autovacuum_vacuum_cost_delay = 0, toast.autovacuum_vacuum_threshold = 1000, toast.autovacuum_vacuum_scale_factor = 0,
+	toast.autovacuum_vacuum_cost_delay = 0);
+COMMENT ON TABLE domev.deferred IS 'domain events whose deferred mappings run when the transaction commits; empty to everybody else';
+COMMENT ON COLUMN domev.deferred.mappings IS 'the names of those mappings, in their order';
+
+CREATE FUNCTION domev.map_deferred() RETURNS trigger
+	AS 'MODULE_PATHNAME', 'domev_map_deferred' LANGUAGE C;
+COMMENT ON FUNCTION domev.map_deferred() IS
+	'constraint trigger on domev.deferred: maps the event and removes the row; takes nothing, returns nothing, raises 39P01 when not called as that trigger, and what the mappings raise';
+
+CREATE CONSTRAINT TRIGGER map_deferred AFTER INSERT ON domev.deferred
+	DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION domev.map_deferred();
+ALTER TABLE domev.deferred ENABLE ALWAYS TRIGGER map_deferred;
 
 -- ---------------------------------------------------------------------------------------------------------------------
 -- Doors of the registry.  In alter_..., an argument left out (NULL) leaves its attribute; reset names attributes to set
@@ -298,7 +400,7 @@ CREATE FUNCTION domev.drop_event_type(
 ) RETURNS void
 	AS 'MODULE_PATHNAME', 'domev_drop_event_type' LANGUAGE C;
 COMMENT ON FUNCTION domev.drop_event_type(text, boolean) IS
-	'takes the event types name; returns nothing; raises 42704 when there is no such event type (a notice with if_exists), 2BP01 when mappings use it';
+	'takes the event types name; returns nothing; raises 42704 when there is no such event type (a notice with if_exists), 2BP01 when mappings or captures use it';
 
 CREATE FUNCTION domev.create_mapping(
 	mapping text,
@@ -313,7 +415,7 @@ CREATE FUNCTION domev.create_mapping(
 ) RETURNS void
 	AS 'MODULE_PATHNAME', 'domev_create_mapping' LANGUAGE C;
 COMMENT ON FUNCTION domev.create_mapping(text, text, text, text, text, text, text[], text, boolean) IS
-	'takes a name (1 to 63 bytes, no control characters), the event type it maps, the qualified name of a function (domev.domain_event) that returns [SETOF] domev.integration_event and that the caller owns, the topic of results that name none, when it runs (immediate), what an error does (abort), and the event types it may return (NULL: any); returns nothing; raises 22023 for a bad value, 42704 when there is no such event type or topic, 42883 when there is no such function, 42P13 when it is not fit, 42501 when the caller does not own it, 0A000 for timing deferred and on_error record, 42710 when the mapping exists (a notice with if_not_exists)';
+	'takes a name (1 to 63 bytes, no control characters), the event type it maps, the qualified name of a function (domev.domain_event) that returns [SETOF] domev.integration_event and that the caller owns, the topic of results that name none, when it runs (immediate | deferred: at commit), what an error does (abort: it is the emitter''s | record: it is kept in domev.failed_mapping), and the event types it may return (NULL: any); returns nothing; raises 22023 for a bad value, 42704 when there is no such event type or topic, 42883 when there is no such function, 42P13 when it is not fit, 42501 when the caller does not own it, 42710 when the mapping exists (a notice with if_not_exists)';
 
 CREATE FUNCTION domev.alter_mapping(
 	mapping text,
@@ -337,6 +439,57 @@ CREATE FUNCTION domev.drop_mapping(
 	AS 'MODULE_PATHNAME', 'domev_drop_mapping' LANGUAGE C;
 COMMENT ON FUNCTION domev.drop_mapping(text, boolean) IS
 	'takes the mappings name; returns nothing; raises 42704 when there is no such mapping (a notice with if_exists), 42501 when the caller does not own it';
+
+CREATE FUNCTION domev.create_capture(
+	capture text,
+	relation regclass,
+	operation text,
+	aggregate_id text,
+	event_type text DEFAULT NULL,
+	condition text DEFAULT NULL,
+	columns text[] DEFAULT NULL,
+	ignore text[] DEFAULT NULL,
+	event_type_column text DEFAULT NULL,
+	payload_column text DEFAULT NULL,
+	headers_column text DEFAULT NULL,
+	version_column text DEFAULT NULL,
+	event_id_column text DEFAULT NULL,
+	occurred_at_column text DEFAULT NULL,
+	description text DEFAULT NULL,
+	if_not_exists boolean DEFAULT false
+) RETURNS void
+	AS 'MODULE_PATHNAME', 'domev_create_capture' LANGUAGE C;
+COMMENT ON FUNCTION domev.create_capture(text, regclass, text, text, text, text, text[], text[], text, text, text, text, text, text, text, boolean) IS
+	'takes a name (1 to 57 bytes, no control characters), a table that the caller owns, an operation (insert | update | delete | truncate), the columns of the aggregate''s id (separated by commas; NULL for truncate), the event type or the column that names it, a condition over OLD and NEW (NULL: always), the columns that count and go into the payload or those to ignore (NULL: all count), and the columns that hold payload, headers, version, event id and time of the event (NULL: made here); makes a trigger, returns nothing; raises 22023 for a bad value, 42601 or another syntax error for a condition that does not parse, 42703 for a column that does not exist, 42804 for one of the wrong type, 42809 for what is no ordinary or partitioned table, 42501 when the caller does not own it, 42704 when there is no such event type, 42710 when the capture exists (a notice with if_not_exists)';
+
+CREATE FUNCTION domev.alter_capture(
+	capture text,
+	aggregate_id text DEFAULT NULL,
+	event_type text DEFAULT NULL,
+	condition text DEFAULT NULL,
+	columns text[] DEFAULT NULL,
+	ignore text[] DEFAULT NULL,
+	event_type_column text DEFAULT NULL,
+	payload_column text DEFAULT NULL,
+	headers_column text DEFAULT NULL,
+	version_column text DEFAULT NULL,
+	event_id_column text DEFAULT NULL,
+	occurred_at_column text DEFAULT NULL,
+	enabled boolean DEFAULT NULL,
+	description text DEFAULT NULL,
+	reset text[] DEFAULT NULL
+) RETURNS void
+	AS 'MODULE_PATHNAME', 'domev_alter_capture' LANGUAGE C;
+COMMENT ON FUNCTION domev.alter_capture(text, text, text, text, text[], text[], text, text, text, text, text, text, boolean, text, text[]) IS
+	'takes the captures name, what to change (NULL: leave), whether its trigger is enabled, and the attributes to reset (event_type, condition, columns, ignore, event_type_column, payload_column, headers_column, version_column, event_id_column, occurred_at_column, description); returns nothing; raises what create_capture raises, 42704 when there is no such capture';
+
+CREATE FUNCTION domev.drop_capture(
+	capture text,
+	if_exists boolean DEFAULT false
+) RETURNS void
+	AS 'MODULE_PATHNAME', 'domev_drop_capture' LANGUAGE C;
+COMMENT ON FUNCTION domev.drop_capture(text, boolean) IS
+	'takes the captures name; drops its trigger, returns nothing; raises 42704 when there is no such capture (a notice with if_exists), 42501 when the caller does not own the table';
 
 CREATE FUNCTION domev.set_source(
 	source text
@@ -398,6 +551,168 @@ COMMENT ON FUNCTION domev.emit(text, uuid, text, jsonb, bigint, uuid, timestampt
 	'as domev.emit(text, text, jsonb, ...), for an aggregate id of type uuid and a payload of type text; takes, returns and raises the same';
 
 -- ---------------------------------------------------------------------------------------------------------------------
+-- Looking: what an event would become, what it became, what this transaction has emitted.
+-- ---------------------------------------------------------------------------------------------------------------------
+
+CREATE TYPE domev.previewed_event AS (
+	mapping text,
+	topic text,
+	event_type text,
+	event_id uuid,
+	key text,
+	payload jsonb,
+	data bytea,
+	content_type text,
+	data_schema text,
+	headers jsonb,
+	error text,
+	milliseconds double precision
+);
+COMMENT ON TYPE domev.previewed_event IS
+	'what domev.preview returns: the domain event (mapping NULL), and for each mapping its integration events, or a row without event type when there are none, with the time that the mapping took and its error';
+
+CREATE FUNCTION domev.preview(event_type text, aggregate_id text, payload jsonb DEFAULT '{}', headers jsonb DEFAULT NULL,
+	aggregate_version bigint DEFAULT NULL, event_id uuid DEFAULT NULL, occurred_at timestamptz DEFAULT pg_catalog.clock_timestamp()) RETURNS SETOF domev.previewed_event
+	AS 'MODULE_PATHNAME', 'domev_preview' LANGUAGE C;
+CREATE FUNCTION domev.preview(event_type text, aggregate_id text, payload json, headers jsonb DEFAULT NULL,
+	aggregate_version bigint DEFAULT NULL, event_id uuid DEFAULT NULL, occurred_at timestamptz DEFAULT pg_catalog.clock_timestamp()) RETURNS SETOF domev.previewed_event
+	AS 'MODULE_PATHNAME', 'domev_preview' LANGUAGE C;
+CREATE FUNCTION domev.preview(event_type text, aggregate_id text, payload text, headers jsonb DEFAULT NULL,
+	aggregate_version bigint DEFAULT NULL, event_id uuid DEFAULT NULL, occurred_at timestamptz DEFAULT pg_catalog.clock_timestamp()) RETURNS SETOF domev.previewed_event
+	AS 'MODULE_PATHNAME', 'domev_preview' LANGUAGE C;
+CREATE FUNCTION domev.preview(event_type text, aggregate_id bigint, payload jsonb DEFAULT '{}', headers jsonb DEFAULT NULL,
+	aggregate_version bigint DEFAULT NULL, event_id uuid DEFAULT NULL, occurred_at timestamptz DEFAULT pg_catalog.clock_timestamp()) RETURNS SETOF domev.previewed_event
+	AS 'MODULE_PATHNAME', 'domev_preview' LANGUAGE C;
+CREATE FUNCTION domev.preview(event_type text, aggregate_id bigint, payload json, headers jsonb DEFAULT NULL,
+	aggregate_version bigint DEFAULT NULL, event_id uuid DEFAULT NULL, occurred_at timestamptz DEFAULT pg_catalog.clock_timestamp()) RETURNS SETOF domev.previewed_event
+	AS 'MODULE_PATHNAME', 'domev_preview' LANGUAGE C;
+CREATE FUNCTION domev.preview(event_type text, aggregate_id bigint, payload text, headers jsonb DEFAULT NULL,
+	aggregate_version bigint DEFAULT NULL, event_id uuid DEFAULT NULL, occurred_at timestamptz DEFAULT pg_catalog.clock_timestamp()) RETURNS SETOF domev.previewed_event
+	AS 'MODULE_PATHNAME', 'domev_preview' LANGUAGE C;
+CREATE FUNCTION domev.preview(event_type text, aggregate_id uuid, payload jsonb DEFAULT '{}', headers jsonb DEFAULT NULL,
+	aggregate_version bigint DEFAULT NULL, event_id uuid DEFAULT NULL, occurred_at timestamptz DEFAULT pg_catalog.clock_timestamp()) RETURNS SETOF domev.previewed_event
+	AS 'MODULE_PATHNAME', 'domev_preview' LANGUAGE C;
+CREATE FUNCTION domev.preview(event_type text, aggregate_id uuid, payload json, headers jsonb DEFAULT NULL,
+	aggregate_version bigint DEFAULT NULL, event_id uuid DEFAULT NULL, occurred_at timestamptz DEFAULT pg_catalog.clock_timestamp()) RETURNS SETOF domev.previewed_event
+	AS 'MODULE_PATHNAME', 'domev_preview' LANGUAGE C;
+CREATE FUNCTION domev.preview(event_type text, aggregate_id uuid, payload text, headers jsonb DEFAULT NULL,
+	aggregate_version bigint DEFAULT NULL, event_id uuid DEFAULT NULL, occurred_at timestamptz DEFAULT pg_catalog.clock_timestamp()) RETURNS SETOF domev.previewed_event
+	AS 'MODULE_PATHNAME', 'domev_preview' LANGUAGE C;
+
+COMMENT ON FUNCTION domev.preview(text, text, jsonb, jsonb, bigint, uuid, timestamptz) IS
+	'takes what domev.emit takes; runs the mappings, the deferred ones too, on the state of now; returns the domain event and the integration events that it would become, with each mapping''s time in milliseconds and its error; stores and publishes nothing, works in read-only transactions and on standbys; raises what emit raises for bad values and event types, 2F002 inside a mapping, 25000 in a parallel worker; errors of mappings are in the result';
+COMMENT ON FUNCTION domev.preview(text, text, json, jsonb, bigint, uuid, timestamptz) IS
+	'as domev.preview(text, text, jsonb, ...), for an aggregate id of type text and a payload of type json; takes, returns and raises the same';
+COMMENT ON FUNCTION domev.preview(text, text, text, jsonb, bigint, uuid, timestamptz) IS
+	'as domev.preview(text, text, jsonb, ...), for an aggregate id of type text and a payload of type text; takes, returns and raises the same';
+COMMENT ON FUNCTION domev.preview(text, bigint, jsonb, jsonb, bigint, uuid, timestamptz) IS
+	'as domev.preview(text, text, jsonb, ...), for an aggregate id of type bigint and a payload of type jsonb; takes, returns and raises the same';
+COMMENT ON FUNCTION domev.preview(text, bigint, json, jsonb, bigint, uuid, timestamptz) IS
+	'as domev.preview(text, text, jsonb, ...), for an aggregate id of type bigint and a payload of type json; takes, returns and raises the same';
+COMMENT ON FUNCTION domev.preview(text, bigint, text, jsonb, bigint, uuid, timestamptz) IS
+	'as domev.preview(text, text, jsonb, ...), for an aggregate id of type bigint and a payload of type text; takes, returns and raises the same';
+COMMENT ON FUNCTION domev.preview(text, uuid, jsonb, jsonb, bigint, uuid, timestamptz) IS
+	'as domev.preview(text, text, jsonb, ...), for an aggregate id of type uuid and a payload of type jsonb; takes, returns and raises the same';
+COMMENT ON FUNCTION domev.preview(text, uuid, json, jsonb, bigint, uuid, timestamptz) IS
+	'as domev.preview(text, text, jsonb, ...), for an aggregate id of type uuid and a payload of type json; takes, returns and raises the same';
+COMMENT ON FUNCTION domev.preview(text, uuid, text, jsonb, bigint, uuid, timestamptz) IS
+	'as domev.preview(text, text, jsonb, ...), for an aggregate id of type uuid and a payload of type text; takes, returns and raises the same';
+
+CREATE FUNCTION domev.time_of_id(id uuid) RETURNS timestamptz
+	LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+	RETURN CASE WHEN pg_catalog.substr(id::text, 15, 1) OPERATOR(pg_catalog.=) '7' THEN
+		'1970-01-01 00:00:00+00'::timestamptz OPERATOR(pg_catalog.+)
+		(('x' OPERATOR(pg_catalog.||) pg_catalog.substr(id::text, 1, 8) OPERATOR(pg_catalog.||) pg_catalog.substr(id::text, 10, 4))::bit(48)::bigint
+			OPERATOR(pg_catalog.*) '1 millisecond'::interval) END;
+COMMENT ON FUNCTION domev.time_of_id(uuid) IS 'takes a UUID; returns the time in it, NULL when it is not of version 7; raises nothing';
+
+CREATE FUNCTION domev.trace(
+	id uuid,
+	OUT kind text, OUT event_id uuid, OUT event_type text, OUT mapping text, OUT topic text, OUT key text, OUT payload jsonb,
+	OUT headers jsonb, OUT occurred_at timestamptz, OUT recorded_at timestamptz, OUT error text
+) RETURNS SETOF record
+	LANGUAGE sql STABLE
+BEGIN ATOMIC
+	-- There is no btree: look where the time in the id says that the event is, and at everything only if it is not there.
+	WITH near AS MATERIALIZED (
+		SELECT o.* FROM domev.outbox AS o
+		WHERE o.event_id OPERATOR(pg_catalog.=) trace.id AND o.mapping IS NULL
+			AND o.recorded_at OPERATOR(pg_catalog.>=) (domev.time_of_id(trace.id) OPERATOR(pg_catalog.-) '1 minute'::interval)
+			AND o.recorded_at OPERATOR(pg_catalog.<=) (domev.time_of_id(trace.id) OPERATOR(pg_catalog.+) '1 hour'::interval)
+	), event AS MATERIALIZED (
+		SELECT * FROM near
+		UNION ALL
+		SELECT o.* FROM domev.outbox AS o
+		WHERE NOT EXISTS (SELECT FROM near) AND o.event_id OPERATOR(pg_catalog.=) trace.id AND o.mapping IS NULL
+	), results AS MATERIALIZED (
+		-- of the transaction of the event, or of those in which remap made them
+		SELECT o.* FROM domev.outbox AS o
+		WHERE o.causation_id OPERATOR(pg_catalog.=) trace.id AND o.mapping IS NOT NULL
+			AND o.xact_id OPERATOR(pg_catalog.=) ANY (ARRAY(
+				SELECT e.xact_id FROM event AS e
+				UNION ALL SELECT r.xact_id FROM domev.remapped AS r WHERE r.event_id OPERATOR(pg_catalog.=) trace.id))
+	)
+	SELECT t.kind, t.event_id, t.event_type, t.mapping, t.topic, t.key, t.payload, t.headers, t.occurred_at, t.recorded_at, t.error
+	FROM (
+		SELECT 1, 'domain event', e.event_id, e.event_type, e.mapping, e.topic, coalesce(e.key, e.aggregate_id), e.payload::jsonb, e.headers::jsonb,
+			e.occurred_at, e.recorded_at, NULL FROM event AS e
+		UNION ALL
+		SELECT 2, 'integration event', r.event_id, r.event_type, r.mapping, r.topic, coalesce(r.key, r.aggregate_id), r.payload::jsonb, r.headers::jsonb,
+			r.occurred_at, r.recorded_at, NULL FROM results AS r
+		UNION ALL
+		SELECT 3, 'failure', f.event_id, (f.event).event_type, f.mapping, NULL, (f.event).aggregate_id, (f.event).payload, (f.event).headers,
+			(f.event).occurred_at, f.failed_at, f.sqlstate OPERATOR(pg_catalog.||) ': ' OPERATOR(pg_catalog.||) f.message
+			FROM domev.failed_mapping AS f WHERE f.event_id OPERATOR(pg_catalog.=) trace.id
+	) AS t (part, kind, event_id, event_type, mapping, topic, key, payload, headers, occurred_at, recorded_at, error)
+	ORDER BY t.part, t.recorded_at, t.mapping;
+END;
+COMMENT ON FUNCTION domev.trace(uuid) IS
+	'takes a domain event''s id; returns the event as the outbox has it, its integration events in topics with table storage, and its failures, in this order; raises 42501 for who may not SELECT from domev.outbox, domev.remapped and domev.failed_mapping';
+
+CREATE FUNCTION domev.emitted_in_transaction(
+	OUT event_id uuid, OUT topic text, OUT event_type text, OUT mapping text, OUT causation_id uuid, OUT aggregate_type text,
+	OUT aggregate_id text, OUT aggregate_version bigint, OUT key text, OUT payload jsonb, OUT data bytea, OUT content_type text,
+	OUT data_schema text, OUT headers jsonb, OUT occurred_at timestamptz
+) RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'domev_emitted_in_transaction' LANGUAGE C;
+COMMENT ON FUNCTION domev.emitted_in_transaction() IS
+	'takes nothing; returns the domain events (mapping NULL) and integration events that this transaction has emitted since domev.keep_emitted was set on, in their order, whatever their storage, without what was rolled back; raises 55000 when the setting is off';
+
+-- ---------------------------------------------------------------------------------------------------------------------
+-- Mapping again: what has failed, and old events by new mappings.
+-- ---------------------------------------------------------------------------------------------------------------------
+
+CREATE TYPE domev.remapped_event AS (
+	event_id uuid,
+	outcome text,
+	events integer,
+	error text
+);
+COMMENT ON TYPE domev.remapped_event IS
+	'what domev.remap returns for each domain event: its id, what came of it (published | failed | skipped), how many integration events, and why it failed';
+
+CREATE FUNCTION domev.remap(event_id uuid, mapping text, dry_run boolean DEFAULT false) RETURNS SETOF domev.remapped_event
+	AS 'MODULE_PATHNAME', 'domev_remap_event' LANGUAGE C;
+CREATE FUNCTION domev.remap(event_id text, mapping text, dry_run boolean DEFAULT false) RETURNS SETOF domev.remapped_event
+	AS 'MODULE_PATHNAME', 'domev_remap_event' LANGUAGE C;
+CREATE FUNCTION domev.remap(mapping text, since timestamptz DEFAULT NULL, until timestamptz DEFAULT NULL, event_type text DEFAULT NULL,
+	dry_run boolean DEFAULT false) RETURNS SETOF domev.remapped_event
+	AS 'MODULE_PATHNAME', 'domev_remap' LANGUAGE C;
+COMMENT ON FUNCTION domev.remap(uuid, text, boolean) IS
+	'takes a domain event''s id, a mapping''s name, and whether only to try; maps the event, from domev.failed_mapping or the outbox, on the state of now and publishes what comes of it, with the ids that it would have had; returns one row: published (the failure is removed), failed (one more attempt is counted) or skipped (this mapping has published it); raises 22004 for NULL, 42704 when there is no such mapping or event, and what emit raises for the transaction';
+COMMENT ON FUNCTION domev.remap(text, text, boolean) IS
+	'as domev.remap(uuid, text, boolean), for an event id of type text; takes, returns and raises the same, 22P02 for an id that is no uuid';
+COMMENT ON FUNCTION domev.remap(text, timestamptz, timestamptz, text, boolean) IS
+	'takes a mapping''s name, and either nothing more: tries again what it failed to map; or a range of time (since: inclusive, until: exclusive; when the events were recorded) and an event type (NULL: the mapping''s): maps the journaled events in it that this mapping has not published; with dry_run only tries; returns a row for each event, as domev.remap(uuid, text, boolean); raises 22004 for a mapping that is NULL, 42704 when there is no such mapping, and what emit raises for the transaction';
+
+CREATE FUNCTION domev.purge_failed(
+	older_than interval
+) RETURNS bigint
+	AS 'MODULE_PATHNAME', 'domev_purge_failed' LANGUAGE C;
+COMMENT ON FUNCTION domev.purge_failed(interval) IS
+	'takes an age; removes what last failed longer ago from domev.failed_mapping, returns how many rows; raises 22004 for NULL';
+
+-- ---------------------------------------------------------------------------------------------------------------------
 -- Rights.  Who shall emit or register is GRANTed EXECUTE; the registry is there for all to read; the outbox and the
 -- keys are not.
 -- ---------------------------------------------------------------------------------------------------------------------
@@ -423,4 +738,4 @@ END $$;
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA domev FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION domev.make_integration_event(text, jsonb, text, text, bytea, text, text, jsonb) TO PUBLIC;
 GRANT USAGE ON SCHEMA domev TO PUBLIC;
-GRANT SELECT ON domev.topics, domev.event_types, domev.mappings, domev.source TO PUBLIC;
+GRANT SELECT ON domev.topics, domev.event_types, domev.mappings, domev.captures, domev.source TO PUBLIC;

@@ -106,6 +106,16 @@ domev_catalog_open(const char *table, LOCKMODE lockmode)
 	return table_open(relid, lockmode);
 }
 
+/*
+ * What writers of the registry do first: they wait for each other.  Held until
+ * the transaction ends; emit and the output plugin do not wait for it.
+ */
+void
+domev_catalog_lock(void)
+{
+	table_close(domev_catalog_open("topics", ShareRowExclusiveLock), NoLock);
+}
+
 /* The oid of one of domev's types. */
 Oid
 domev_catalog_type(const char *type)
@@ -401,10 +411,13 @@ get_mapping(CatalogScan *scan, HeapTuple tuple)
 	bool		isnull;
 
 	row->mapping = get_string(scan, tuple, MAPPINGS_MAPPING);
+	row->event_type = get_string(scan, tuple, MAPPINGS_EVENT_TYPE);
 	row->function = get_string(scan, tuple, MAPPINGS_FUNCTION);
 	row->owner = DatumGetObjectId(heap_getattr(tuple, MAPPINGS_OWNER,
 											   RelationGetDescr(scan->table), &isnull));
 	row->topic = get_string(scan, tuple, MAPPINGS_TOPIC);
+	row->deferred = strcmp(get_string(scan, tuple, MAPPINGS_TIMING), "deferred") == 0;
+	row->records_errors = strcmp(get_string(scan, tuple, MAPPINGS_ON_ERROR), "record") == 0;
 	row->produces = get_string_list(scan, tuple, MAPPINGS_PRODUCES);
 	return row;
 }

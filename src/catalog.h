@@ -37,15 +37,19 @@ typedef struct DomevEventTypeRow
 typedef struct DomevMappingRow
 {
 	char	   *mapping;
+	char	   *event_type;
 	char	   *function;
 	Oid			owner;
 	char	   *topic;			/* NULL: none */
+	bool		deferred;		/* timing */
+	bool		records_errors; /* on_error */
 	List	   *produces;		/* of char *; NIL: any */
 } DomevMappingRow;
 
 extern Oid	domev_catalog_table(const char *table);
 extern Oid	domev_catalog_type(const char *type);
 extern Relation domev_catalog_open(const char *table, LOCKMODE lockmode);
+extern void domev_catalog_lock(void);
 
 /* Each reads as of snapshot, or of the newest catalog snapshot when it is NULL. */
 extern bool domev_catalog_topic(const char *name, Snapshot snapshot, DomevTopic *topic);

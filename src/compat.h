@@ -20,6 +20,8 @@
 
 #include "access/attmap.h"
 #include "access/tupconvert.h"
+#include "catalog/pg_attribute.h"
+#include "catalog/pg_class.h"
 #include "catalog/pg_proc.h"
 #include "common/base64.h"
 #include "executor/executor.h"
@@ -30,6 +32,7 @@
 #include "replication/message.h"
 #include "replication/output_plugin.h"
 #include "replication/reorderbuffer.h"
+#include "rewrite/rewriteHandler.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
@@ -68,15 +71,50 @@ typedef int SysCacheIdentifier;
 /* 18 plans the body of an SQL function once in a session, even when it is not inlined. */
 #define DOMEV_SQL_FUNCTIONS_KEEP_PLANS	(PG_VERSION_NUM >= 180000)
 
-/* 16 (afbfc02983): one function for the ownership of all kinds of objects. */
+/* 16 (afbfc02983): one function for the ownership of all kinds of objects, one for the rights on them. */
 #if PG_VERSION_NUM < 160000
 static inline bool
 object_ownercheck(Oid classid, Oid objectid, Oid roleid)
 {
+	if (classid == RelationRelationId)
+		return pg_class_ownercheck(objectid, roleid);
 	Assert(classid == ProcedureRelationId);
 	return pg_proc_ownercheck(objectid, roleid);
 }
+
+static inline AclResult
+object_aclcheck(Oid classid, Oid objectid, Oid roleid, AclMode mode)
+{
+	Assert(classid == ProcedureRelationId);
+	return pg_proc_aclcheck(objectid, roleid, mode);
+}
 #endif
+
+/* 19: a tuple descriptor is finished when all its attributes are there. */
+#if PG_VERSION_NUM < 190000
+#define TupleDescFinalize(tupdesc)	((void) 0)
+#endif
+
+/* 18 (83ea6c5402): generated columns that are not stored, but computed when they are read. */
+static inline bool
+domev_is_virtual_compat(Form_pg_attribute att)
+{
+#if PG_VERSION_NUM >= 180000
+	return att->attgenerated == ATTRIBUTE_GENERATED_VIRTUAL;
+#else
+	return false;
+#endif
+}
+
+static inline Node *
+domev_generation_expression_compat(Relation relation, AttrNumber attnum)
+{
+#if PG_VERSION_NUM >= 180000
+	return build_generation_expression(relation, attnum);
+#else
+	return NULL;
+#endif
+}
 
 /* 17 (2af07e2f74): a search_path for code that runs in a restricted operation. */
 #if PG_VERSION_NUM < 170000

@@ -16,6 +16,7 @@
 #include "fmgr.h"
 #include "headers.h"
 #include "outbox.h"
+#include "transaction.h"
 #include "utils/guc.h"
 
 #include "compat.h"
@@ -27,5 +28,6 @@ _PG_init(void)
 {
 	domev_headers_init();		/* domev.context */
 	domev_outbox_init();		/* domev.max_event_size */
+	domev_transaction_init();	/* domev.aggregate_guard, domev.keep_emitted */
 	MarkGUCPrefixReserved("domev");
 }

@@ -10,8 +10,8 @@
 #ifndef DOMEV_EMIT_H
 #define DOMEV_EMIT_H
 
-#include "event.h"
-#include "utils/jsonb.h"
+#include "domev.h"
+#include "registry.h"
 
 /* A domain event as it is raised; strings and values are the caller's. */
 typedef struct DomevRaised
@@ -27,6 +27,12 @@ typedef struct DomevRaised
 	TimestampTz occurred_at;
 } DomevRaised;
 
+/* Raises an error where no event can be raised; captures are exempt from one. */
+extern void domev_emit_check_circumstances(bool capture);
 extern pg_uuid_t domev_emit_event(const DomevRaised *raised);
+
+extern void domev_emit_get_arguments(FunctionCallInfo fcinfo, DomevRaised *raised);
+extern const DomevEventType *domev_emit_build(const DomevRaised *raised,
+											  DomevDomainEvent *domain, DomevEvent *event);
 
 #endif							/* DOMEV_EMIT_H */

@@ -29,12 +29,12 @@
 #include "commands/trigger.h"
 #include "executor/execPartition.h"
 #include "executor/executor.h"
-#include "executor/spi.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "outbox.h"
 #include "registry.h"
 #include "replication/slot.h"
+#include "statement.h"
 #include "utils/fmgrprotos.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
@@ -129,12 +129,11 @@ domev_outbox_close(DomevOutbox *outbox)
  * could not be sent as UTF-8.
  */
 void
-domev_outbox_check(DomevOutbox *outbox, const DomevEvent *event)
+domev_outbox_check(const DomevEvent *event)
 {
 	Size		limit = (Size) max_event_size * 1024;
 	const char *source = domev_registry_source();
 	StringInfoData body;
-	MemoryContext old;
 
 	/* The bound is cheap, and enough for all but large or non-UTF-8 events. */
 	if (GetDatabaseEncoding() == PG_UTF8 &&
@@ -145,14 +144,12 @@ domev_outbox_check(DomevOutbox *outbox, const DomevEvent *event)
 	if ((Size) event->payload.size + (Size) event->data.size > limit)
 		raise_too_large((Size) event->payload.size + event->data.size);
 
-	old = MemoryContextSwitchTo(outbox->scratch);
 	initStringInfo(&body);
 	domev_cloudevent_append(&body, event, source, false);
 	domev_cloudevent_finish(&body, 0, 0, false);
 	if (body.len > limit)
 		raise_too_large(body.len);
-	MemoryContextSwitchTo(old);
-	MemoryContextReset(outbox->scratch);
+	pfree(body.data);
 }
 
 static void
@@ -170,6 +167,17 @@ raise_too_large(Size size)
  *		Rows
  * ----------------------------------------------------------------
  */
+
+/* Keeps a checked event where its topic says. */
+void
+domev_outbox_publish(DomevOutbox *outbox, const DomevTopic *topic, DomevEvent *event)
+{
+	event->topic = domev_text(topic->name);
+	if (topic->in_wal)
+		domev_outbox_put_message(outbox, event);
+	else
+		domev_outbox_put_row(outbox, event);
+}
 
 /* Keeps a checked event as a row; fills its recorded_at and xact_id. */
 void
@@ -319,25 +327,11 @@ insert_slot(DomevOutbox *outbox)
 bool
 domev_outbox_claim(const pg_uuid_t *event_id)
 {
-	Relation	table = domev_catalog_open("idempotency", RowExclusiveLock);
-	Oid			argtypes[] = {UUIDOID};
-	Datum		args[] = {UUIDPGetDatum(event_id)};
-	bool		claimed;
-	Oid			save_userid;
-	int			save_sec_context;
+	DomevParams params = {0};
 
-	GetUserIdAndSecContext(&save_userid, &save_sec_context);
-	SetUserIdAndSecContext(table->rd_rel->relowner,
-						   save_sec_context | SECURITY_LOCAL_USERID_CHANGE);
-	SPI_connect();
-	if (SPI_execute_with_args("INSERT INTO domev.idempotency (event_id) VALUES ($1) ON CONFLICT DO NOTHING",
-							  1, argtypes, args, NULL, false, 0) != SPI_OK_INSERT)
-		elog(ERROR, "could not claim an event id");
-	claimed = SPI_processed == 1;
-	SPI_finish();
-	SetUserIdAndSecContext(save_userid, save_sec_context);
-	table_close(table, NoLock);
-	return claimed;
+	domev_params_add(&params, UUIDOID, UUIDPGetDatum(event_id), false);
+	return domev_statement_execute("INSERT INTO domev.idempotency (event_id) VALUES ($1)"
+								   " ON CONFLICT DO NOTHING", &params) == 1;
 }
 
 /* ----------------------------------------------------------------

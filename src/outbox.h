@@ -10,7 +10,7 @@
 #ifndef DOMEV_OUTBOX_H
 #define DOMEV_OUTBOX_H
 
-#include "event.h"
+#include "catalog.h"
 
 /* The outbox, open for the events of one emit. */
 typedef struct DomevOutbox DomevOutbox;
@@ -18,7 +18,9 @@ typedef struct DomevOutbox DomevOutbox;
 extern void domev_outbox_init(void);
 
 extern DomevOutbox *domev_outbox_open(void);
-extern void domev_outbox_check(DomevOutbox *outbox, const DomevEvent *event);
+extern void domev_outbox_check(const DomevEvent *event);
+extern void domev_outbox_publish(DomevOutbox *outbox, const DomevTopic *topic,
+								 DomevEvent *event);
 extern void domev_outbox_put_row(DomevOutbox *outbox, DomevEvent *event);
 extern void domev_outbox_put_message(DomevOutbox *outbox, DomevEvent *event);
 extern void domev_outbox_close(DomevOutbox *outbox);

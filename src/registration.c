@@ -5,7 +5,7 @@
  *
  * The functions create_..., alter_... and drop_... of topics, event types and
  * mappings, and set_source.  They check as the caller and write as the owner
- * of domev's tables, on which nobody else has any right but to read.
+ * of domev's tables.
  *
  * Writers of the registry wait for each other (one lock, taken first, so
  * they cannot deadlock among themselves) and for nobody else; what they check
@@ -18,43 +18,19 @@
  */
 #include "postgres.h"
 
-#include "access/table.h"
+#include "argument.h"
 #include "catalog.h"
 #include "catalog/pg_type.h"
-#include "executor/spi.h"
 #include "fmgr.h"
 #include "mapping.h"
 #include "miscadmin.h"
+#include "statement.h"
+#include "trigger.h"
 #include "utils/acl.h"
-#include "utils/array.h"
-#include "utils/builtins.h"
-#include "utils/rel.h"
 
 #include "compat.h"
 
-/* The parameters of a statement, in the order in which they are added. */
-#define MAX_PARAMS	16
-typedef struct Params
-{
-	int			count;
-	Oid			types[MAX_PARAMS];
-	Datum		values[MAX_PARAMS];
-	char		nulls[MAX_PARAMS];
-} Params;
-
-static void lock_registry(void);
-static uint64 execute(const char *sql, Params *params);
-static void add_param(Params *params, Oid type, Datum value, bool isnull);
-static void add_string(Params *params, const char *string);
-static void add_bool(Params *params, bool value);
-static void add_arg(Params *params, FunctionCallInfo fcinfo, int arg, Oid type);
-static char *required(FunctionCallInfo fcinfo, int arg, const char *name);
-static char *optional(FunctionCallInfo fcinfo, int arg);
-static bool flag(FunctionCallInfo fcinfo, int arg);
-static bool in_reset(FunctionCallInfo fcinfo, int arg, const char *attribute);
-static void check_reset(FunctionCallInfo fcinfo, int arg, const char *const *allowed);
-static void check_choice(const char *what, const char *value, const char *one, const char *other);
-static void check_supported(const char *what, const char *value, const char *unsupported);
+static void add_arg(DomevParams *params, FunctionCallInfo fcinfo, int arg, Oid type);
 static void check_produces(FunctionCallInfo fcinfo, int arg);
 static void check_topic_exists(const char *topic, DomevTopic *row);
 static void check_topic_internal(const char *topic);
@@ -77,28 +53,28 @@ PG_FUNCTION_INFO_V1(domev_drop_topic);
 Datum
 domev_create_topic(PG_FUNCTION_ARGS)
 {
-	char	   *topic = required(fcinfo, 0, "topic");
-	char	   *scope = required(fcinfo, 1, "scope");
-	char	   *storage = required(fcinfo, 2, "storage");
+	char	   *topic = domev_argument_required(fcinfo, 0, "topic");
+	char	   *scope = domev_argument_required(fcinfo, 1, "scope");
+	char	   *storage = domev_argument_required(fcinfo, 2, "storage");
 	DomevTopic	existing;
-	Params		params = {0};
+	DomevParams		params = {0};
 
 	domev_event_check_topic(domev_text(topic));
-	check_choice("scope", scope, "internal", "external");
-	check_choice("storage", storage, "table", "wal");
+	domev_argument_check_choice("scope", scope, "internal", "external");
+	domev_argument_check_choice("storage", storage, "table", "wal");
 
-	lock_registry();
+	domev_catalog_lock();
 	if (domev_catalog_topic(topic, NULL, &existing))
 	{
-		report_exists("topic", topic, flag(fcinfo, 4));
+		report_exists("topic", topic, domev_argument_flag(fcinfo, 4));
 		PG_RETURN_VOID();
 	}
 
-	add_string(&params, topic);
-	add_string(&params, scope);
-	add_string(&params, storage);
+	domev_params_add_string(&params, topic);
+	domev_params_add_string(&params, scope);
+	domev_params_add_string(&params, storage);
 	add_arg(&params, fcinfo, 3, TEXTOID);	/* description */
-	execute("INSERT INTO domev.topics (topic, scope, storage, description)"
+	domev_statement_execute("INSERT INTO domev.topics (topic, scope, storage, description)"
 			" VALUES ($1, $2, $3, $4)", &params);
 	PG_RETURN_VOID();
 }
@@ -107,19 +83,19 @@ Datum
 domev_alter_topic(PG_FUNCTION_ARGS)
 {
 	static const char *const resettable[] = {"description", NULL};
-	char	   *topic = required(fcinfo, 0, "topic");
-	char	   *scope = optional(fcinfo, 1);
-	char	   *storage = optional(fcinfo, 2);
+	char	   *topic = domev_argument_required(fcinfo, 0, "topic");
+	char	   *scope = domev_argument_optional(fcinfo, 1);
+	char	   *storage = domev_argument_optional(fcinfo, 2);
 	char	   *user;
-	Params		params = {0};
+	DomevParams		params = {0};
 
-	check_reset(fcinfo, 4, resettable);
+	domev_argument_check_reset(fcinfo, 4, resettable);
 	if (scope != NULL)
-		check_choice("scope", scope, "internal", "external");
+		domev_argument_check_choice("scope", scope, "internal", "external");
 	if (storage != NULL)
-		check_choice("storage", storage, "table", "wal");
+		domev_argument_check_choice("storage", storage, "table", "wal");
 
-	lock_registry();
+	domev_catalog_lock();
 	user = domev_catalog_event_type_using(topic, NULL);
 	if (scope != NULL && strcmp(scope, "external") == 0 && user != NULL)
 		ereport(ERROR,
@@ -128,12 +104,12 @@ domev_alter_topic(PG_FUNCTION_ARGS)
 				 errdetail("Event type \"%s\" is published to it as it is.", user),
 				 errhint("Use a mapping to another topic.")));
 
-	add_string(&params, topic);
-	add_string(&params, scope);
-	add_string(&params, storage);
+	domev_params_add_string(&params, topic);
+	domev_params_add_string(&params, scope);
+	domev_params_add_string(&params, storage);
 	add_arg(&params, fcinfo, 3, TEXTOID);	/* description */
-	add_bool(&params, in_reset(fcinfo, 4, "description"));
-	if (execute("UPDATE domev.topics SET scope = coalesce($2, scope), storage = coalesce($3, storage),"
+	domev_params_add_bool(&params, domev_argument_in_reset(fcinfo, 4, "description"));
+	if (domev_statement_execute("UPDATE domev.topics SET scope = coalesce($2, scope), storage = coalesce($3, storage),"
 				" description = CASE WHEN $5 THEN NULL ELSE coalesce($4, description) END"
 				" WHERE topic OPERATOR(pg_catalog.=) $1", &params) == 0)
 		report_missing("topic", topic, false);
@@ -143,19 +119,19 @@ domev_alter_topic(PG_FUNCTION_ARGS)
 Datum
 domev_drop_topic(PG_FUNCTION_ARGS)
 {
-	char	   *topic = required(fcinfo, 0, "topic");
+	char	   *topic = domev_argument_required(fcinfo, 0, "topic");
 	char	   *user;
-	Params		params = {0};
+	DomevParams		params = {0};
 
-	lock_registry();
+	domev_catalog_lock();
 	if ((user = domev_catalog_event_type_using(topic, NULL)) != NULL)
 		report_used("topic", topic, "Event type", user);
 	if ((user = domev_catalog_mapping_using(topic, NULL)) != NULL)
 		report_used("topic", topic, "Mapping", user);
 
-	add_string(&params, topic);
-	if (execute("DELETE FROM domev.topics WHERE topic OPERATOR(pg_catalog.=) $1", &params) == 0)
-		report_missing("topic", topic, flag(fcinfo, 1));
+	domev_params_add_string(&params, topic);
+	if (domev_statement_execute("DELETE FROM domev.topics WHERE topic OPERATOR(pg_catalog.=) $1", &params) == 0)
+		report_missing("topic", topic, domev_argument_flag(fcinfo, 1));
 	PG_RETURN_VOID();
 }
 
@@ -171,29 +147,29 @@ PG_FUNCTION_INFO_V1(domev_drop_event_type);
 Datum
 domev_create_event_type(PG_FUNCTION_ARGS)
 {
-	char	   *event_type = required(fcinfo, 0, "event_type");
-	char	   *aggregate_type = required(fcinfo, 1, "aggregate_type");
-	char	   *topic = optional(fcinfo, 2);
+	char	   *event_type = domev_argument_required(fcinfo, 0, "event_type");
+	char	   *aggregate_type = domev_argument_required(fcinfo, 1, "aggregate_type");
+	char	   *topic = domev_argument_optional(fcinfo, 2);
 	DomevEventTypeRow existing;
-	Params		params = {0};
+	DomevParams		params = {0};
 
 	domev_event_check_name("event type", domev_text(event_type), DOMEV_MAX_NAME);
 	domev_event_check_name("aggregate type", domev_text(aggregate_type), DOMEV_MAX_NAME);
-	lock_registry();
+	domev_catalog_lock();
 	if (topic != NULL)
 		check_topic_internal(topic);
 	if (domev_catalog_event_type(event_type, NULL, &existing))
 	{
-		report_exists("event type", event_type, flag(fcinfo, 5));
+		report_exists("event type", event_type, domev_argument_flag(fcinfo, 5));
 		PG_RETURN_VOID();
 	}
 
-	add_string(&params, event_type);
-	add_string(&params, aggregate_type);
-	add_string(&params, topic);
+	domev_params_add_string(&params, event_type);
+	domev_params_add_string(&params, aggregate_type);
+	domev_params_add_string(&params, topic);
 	add_arg(&params, fcinfo, 3, BOOLOID);	/* journal */
 	add_arg(&params, fcinfo, 4, TEXTOID);	/* description */
-	execute("INSERT INTO domev.event_types (event_type, aggregate_type, topic, journal, description)"
+	domev_statement_execute("INSERT INTO domev.event_types (event_type, aggregate_type, topic, journal, description)"
 			" VALUES ($1, $2, $3, $4, $5)", &params);
 	PG_RETURN_VOID();
 }
@@ -202,26 +178,26 @@ Datum
 domev_alter_event_type(PG_FUNCTION_ARGS)
 {
 	static const char *const resettable[] = {"topic", "journal", "description", NULL};
-	char	   *event_type = required(fcinfo, 0, "event_type");
-	char	   *aggregate_type = optional(fcinfo, 1);
-	char	   *topic = optional(fcinfo, 2);
-	Params		params = {0};
+	char	   *event_type = domev_argument_required(fcinfo, 0, "event_type");
+	char	   *aggregate_type = domev_argument_optional(fcinfo, 1);
+	char	   *topic = domev_argument_optional(fcinfo, 2);
+	DomevParams		params = {0};
 
-	check_reset(fcinfo, 5, resettable);
+	domev_argument_check_reset(fcinfo, 5, resettable);
 	if (aggregate_type != NULL)
 		domev_event_check_name("aggregate type", domev_text(aggregate_type), DOMEV_MAX_NAME);
-	lock_registry();
+	domev_catalog_lock();
 	if (topic != NULL)
 		check_topic_internal(topic);
 
-	add_string(&params, event_type);
-	add_string(&params, aggregate_type);
-	add_string(&params, topic);
+	domev_params_add_string(&params, event_type);
+	domev_params_add_string(&params, aggregate_type);
+	domev_params_add_string(&params, topic);
 	add_arg(&params, fcinfo, 3, BOOLOID);	/* journal */
 	add_arg(&params, fcinfo, 4, TEXTOID);	/* description */
 	for (int i = 0; resettable[i] != NULL; i++)
-		add_bool(&params, in_reset(fcinfo, 5, resettable[i]));
-	if (execute("UPDATE domev.event_types SET aggregate_type = coalesce($2, aggregate_type),"
+		domev_params_add_bool(&params, domev_argument_in_reset(fcinfo, 5, resettable[i]));
+	if (domev_statement_execute("UPDATE domev.event_types SET aggregate_type = coalesce($2, aggregate_type),"
 				" topic = CASE WHEN $6 THEN NULL ELSE coalesce($3, topic) END,"
 				" journal = CASE WHEN $7 THEN NULL ELSE coalesce($4, journal) END,"
 				" description = CASE WHEN $8 THEN NULL ELSE coalesce($5, description) END"
@@ -233,17 +209,19 @@ domev_alter_event_type(PG_FUNCTION_ARGS)
 Datum
 domev_drop_event_type(PG_FUNCTION_ARGS)
 {
-	char	   *event_type = required(fcinfo, 0, "event_type");
+	char	   *event_type = domev_argument_required(fcinfo, 0, "event_type");
 	char	   *user;
-	Params		params = {0};
+	DomevParams		params = {0};
 
-	lock_registry();
+	domev_catalog_lock();
 	if ((user = domev_catalog_mapping_of(event_type, NULL)) != NULL)
 		report_used("event type", event_type, "Mapping", user);
+	if ((user = domev_trigger_emitting(event_type)) != NULL)
+		report_used("event type", event_type, "Capture", user);
 
-	add_string(&params, event_type);
-	if (execute("DELETE FROM domev.event_types WHERE event_type OPERATOR(pg_catalog.=) $1", &params) == 0)
-		report_missing("event type", event_type, flag(fcinfo, 1));
+	domev_params_add_string(&params, event_type);
+	if (domev_statement_execute("DELETE FROM domev.event_types WHERE event_type OPERATOR(pg_catalog.=) $1", &params) == 0)
+		report_missing("event type", event_type, domev_argument_flag(fcinfo, 1));
 	PG_RETURN_VOID();
 }
 
@@ -259,42 +237,40 @@ PG_FUNCTION_INFO_V1(domev_drop_mapping);
 Datum
 domev_create_mapping(PG_FUNCTION_ARGS)
 {
-	char	   *mapping = required(fcinfo, 0, "mapping");
-	char	   *event_type = required(fcinfo, 1, "event_type");
-	char	   *function = required(fcinfo, 2, "function");
-	char	   *topic = optional(fcinfo, 3);
-	char	   *timing = required(fcinfo, 4, "timing");
-	char	   *on_error = required(fcinfo, 5, "on_error");
+	char	   *mapping = domev_argument_required(fcinfo, 0, "mapping");
+	char	   *event_type = domev_argument_required(fcinfo, 1, "event_type");
+	char	   *function = domev_argument_required(fcinfo, 2, "function");
+	char	   *topic = domev_argument_optional(fcinfo, 3);
+	char	   *timing = domev_argument_required(fcinfo, 4, "timing");
+	char	   *on_error = domev_argument_required(fcinfo, 5, "on_error");
 	Oid			owner;
-	Params		params = {0};
+	DomevParams		params = {0};
 
 	domev_event_check_name("mapping", domev_text(mapping), DOMEV_MAX_NAME);
-	check_choice("timing", timing, "immediate", "deferred");
-	check_supported("timing", timing, "deferred");
-	check_choice("on_error", on_error, "abort", "record");
-	check_supported("on_error", on_error, "record");
+	domev_argument_check_choice("timing", timing, "immediate", "deferred");
+	domev_argument_check_choice("on_error", on_error, "abort", "record");
 	check_produces(fcinfo, 6);
-	lock_registry();
+	domev_catalog_lock();
 	check_event_type_exists(event_type);
 	if (topic != NULL)
 		check_topic_exists(topic, NULL);
 	function = domev_mapping_check_function(function, GetUserId(), &owner);
 	if (domev_catalog_mapping(mapping, NULL) != NULL)
 	{
-		report_exists("mapping", mapping, flag(fcinfo, 8));
+		report_exists("mapping", mapping, domev_argument_flag(fcinfo, 8));
 		PG_RETURN_VOID();
 	}
 
-	add_string(&params, mapping);
-	add_string(&params, event_type);
-	add_string(&params, function);
-	add_param(&params, REGROLEOID, ObjectIdGetDatum(owner), false);
-	add_string(&params, topic);
-	add_string(&params, timing);
-	add_string(&params, on_error);
+	domev_params_add_string(&params, mapping);
+	domev_params_add_string(&params, event_type);
+	domev_params_add_string(&params, function);
+	domev_params_add(&params, REGROLEOID, ObjectIdGetDatum(owner), false);
+	domev_params_add_string(&params, topic);
+	domev_params_add_string(&params, timing);
+	domev_params_add_string(&params, on_error);
 	add_arg(&params, fcinfo, 6, TEXTARRAYOID);	/* produces */
 	add_arg(&params, fcinfo, 7, TEXTOID);	/* description */
-	execute("INSERT INTO domev.mappings (mapping, event_type, function, owner, topic, timing,"
+	domev_statement_execute("INSERT INTO domev.mappings (mapping, event_type, function, owner, topic, timing,"
 			" on_error, produces, description)"
 			" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)", &params);
 	domev_mapping_advise(function);
@@ -305,27 +281,21 @@ Datum
 domev_alter_mapping(PG_FUNCTION_ARGS)
 {
 	static const char *const resettable[] = {"topic", "produces", "description", NULL};
-	char	   *mapping = required(fcinfo, 0, "mapping");
-	char	   *function = optional(fcinfo, 1);
-	char	   *topic = optional(fcinfo, 2);
-	char	   *timing = optional(fcinfo, 3);
-	char	   *on_error = optional(fcinfo, 4);
+	char	   *mapping = domev_argument_required(fcinfo, 0, "mapping");
+	char	   *function = domev_argument_optional(fcinfo, 1);
+	char	   *topic = domev_argument_optional(fcinfo, 2);
+	char	   *timing = domev_argument_optional(fcinfo, 3);
+	char	   *on_error = domev_argument_optional(fcinfo, 4);
 	Oid			owner;
-	Params		params = {0};
+	DomevParams		params = {0};
 
-	check_reset(fcinfo, 8, resettable);
+	domev_argument_check_reset(fcinfo, 8, resettable);
 	if (timing != NULL)
-	{
-		check_choice("timing", timing, "immediate", "deferred");
-		check_supported("timing", timing, "deferred");
-	}
+		domev_argument_check_choice("timing", timing, "immediate", "deferred");
 	if (on_error != NULL)
-	{
-		check_choice("on_error", on_error, "abort", "record");
-		check_supported("on_error", on_error, "record");
-	}
+		domev_argument_check_choice("on_error", on_error, "abort", "record");
 	check_produces(fcinfo, 5);
-	lock_registry();
+	domev_catalog_lock();
 	owner = check_mapping_owner(mapping);
 	if (!OidIsValid(owner))
 		report_missing("mapping", mapping, false);
@@ -334,18 +304,18 @@ domev_alter_mapping(PG_FUNCTION_ARGS)
 	if (function != NULL)
 		function = domev_mapping_check_function(function, GetUserId(), &owner);
 
-	add_string(&params, mapping);
-	add_string(&params, function);
-	add_param(&params, REGROLEOID, ObjectIdGetDatum(owner), false);
-	add_string(&params, topic);
-	add_string(&params, timing);
-	add_string(&params, on_error);
+	domev_params_add_string(&params, mapping);
+	domev_params_add_string(&params, function);
+	domev_params_add(&params, REGROLEOID, ObjectIdGetDatum(owner), false);
+	domev_params_add_string(&params, topic);
+	domev_params_add_string(&params, timing);
+	domev_params_add_string(&params, on_error);
 	add_arg(&params, fcinfo, 5, TEXTARRAYOID);	/* produces */
 	add_arg(&params, fcinfo, 6, BOOLOID);	/* enabled */
 	add_arg(&params, fcinfo, 7, TEXTOID);	/* description */
 	for (int i = 0; resettable[i] != NULL; i++)
-		add_bool(&params, in_reset(fcinfo, 8, resettable[i]));
-	if (execute("UPDATE domev.mappings SET function = coalesce($2, function), owner = $3,"
+		domev_params_add_bool(&params, domev_argument_in_reset(fcinfo, 8, resettable[i]));
+	if (domev_statement_execute("UPDATE domev.mappings SET function = coalesce($2, function), owner = $3,"
 				" topic = CASE WHEN $10 THEN NULL ELSE coalesce($4, topic) END,"
 				" timing = coalesce($5, timing), on_error = coalesce($6, on_error),"
 				" produces = CASE WHEN $11 THEN NULL ELSE coalesce($7, produces) END,"
@@ -361,14 +331,14 @@ domev_alter_mapping(PG_FUNCTION_ARGS)
 Datum
 domev_drop_mapping(PG_FUNCTION_ARGS)
 {
-	char	   *mapping = required(fcinfo, 0, "mapping");
-	Params		params = {0};
+	char	   *mapping = domev_argument_required(fcinfo, 0, "mapping");
+	DomevParams		params = {0};
 
-	lock_registry();
+	domev_catalog_lock();
 	check_mapping_owner(mapping);
-	add_string(&params, mapping);
-	if (execute("DELETE FROM domev.mappings WHERE mapping OPERATOR(pg_catalog.=) $1", &params) == 0)
-		report_missing("mapping", mapping, flag(fcinfo, 1));
+	domev_params_add_string(&params, mapping);
+	if (domev_statement_execute("DELETE FROM domev.mappings WHERE mapping OPERATOR(pg_catalog.=) $1", &params) == 0)
+		report_missing("mapping", mapping, domev_argument_flag(fcinfo, 1));
 	PG_RETURN_VOID();
 }
 
@@ -382,84 +352,15 @@ PG_FUNCTION_INFO_V1(domev_set_source);
 Datum
 domev_set_source(PG_FUNCTION_ARGS)
 {
-	char	   *source = required(fcinfo, 0, "source");
-	Params		params = {0};
+	char	   *source = domev_argument_required(fcinfo, 0, "source");
+	DomevParams		params = {0};
 
 	domev_event_check_uri("source", domev_text(source));
-	lock_registry();
-	add_string(&params, source);
-	if (execute("UPDATE domev.source SET source = $1 WHERE NOT initial", &params) == 0)
-		execute("INSERT INTO domev.source (initial, source) VALUES (false, $1)", &params);
+	domev_catalog_lock();
+	domev_params_add_string(&params, source);
+	if (domev_statement_execute("UPDATE domev.source SET source = $1 WHERE NOT initial", &params) == 0)
+		domev_statement_execute("INSERT INTO domev.source (initial, source) VALUES (false, $1)", &params);
 	PG_RETURN_VOID();
-}
-
-/* ----------------------------------------------------------------
- *		Writing
- * ----------------------------------------------------------------
- */
-
-/* Held until the transaction ends; emit and the output plugin do not wait for it. */
-static void
-lock_registry(void)
-{
-	table_close(domev_catalog_open("topics", ShareRowExclusiveLock), NoLock);
-}
-
-/*
- * Executes a statement as the owner of domev's tables and returns how many
- * rows it wrote.  The statements name everything with its schema, so the
- * caller's search_path has no say.
- */
-static uint64
-execute(const char *sql, Params *params)
-{
-	Relation	table = domev_catalog_open("topics", NoLock);
-	Oid			save_userid;
-	int			save_sec_context;
-	int			result;
-	uint64		rows;
-
-	GetUserIdAndSecContext(&save_userid, &save_sec_context);
-	SetUserIdAndSecContext(table->rd_rel->relowner,
-						   save_sec_context | SECURITY_LOCAL_USERID_CHANGE);
-	SPI_connect();
-	result = SPI_execute_with_args(sql, params->count, params->types, params->values,
-								   params->nulls, false, 0);
-	if (result < 0)
-		elog(ERROR, "could not write the registry: %s", SPI_result_code_string(result));
-	rows = SPI_processed;
-	SPI_finish();
-	SetUserIdAndSecContext(save_userid, save_sec_context);
-	table_close(table, NoLock);
-	return rows;
-}
-
-static void
-add_param(Params *params, Oid type, Datum value, bool isnull)
-{
-	Assert(params->count < MAX_PARAMS);
-	params->types[params->count] = type;
-	params->values[params->count] = value;
-	params->nulls[params->count] = isnull ? 'n' : ' ';
-	params->count++;
-}
-
-static void
-add_string(Params *params, const char *string)
-{
-	add_param(params, TEXTOID, string ? CStringGetTextDatum(string) : (Datum) 0, string == NULL);
-}
-
-static void
-add_bool(Params *params, bool value)
-{
-	add_param(params, BOOLOID, BoolGetDatum(value), false);
-}
-
-static void
-add_arg(Params *params, FunctionCallInfo fcinfo, int arg, Oid type)
-{
-	add_param(params, type, PG_GETARG_DATUM(arg), PG_ARGISNULL(arg));
 }
 
 /* ----------------------------------------------------------------
@@ -467,114 +368,19 @@ add_arg(Params *params, FunctionCallInfo fcinfo, int arg, Oid type)
  * ----------------------------------------------------------------
  */
 
-static char *
-required(FunctionCallInfo fcinfo, int arg, const char *name)
-{
-	if (PG_ARGISNULL(arg))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("%s must not be NULL", name)));
-	return text_to_cstring(PG_GETARG_TEXT_PP(arg));
-}
-
-static char *
-optional(FunctionCallInfo fcinfo, int arg)
-{
-	return PG_ARGISNULL(arg) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(arg));
-}
-
-static bool
-flag(FunctionCallInfo fcinfo, int arg)
-{
-	return !PG_ARGISNULL(arg) && PG_GETARG_BOOL(arg);
-}
-
-/* Does the array of attributes to reset name this one? */
-static bool
-in_reset(FunctionCallInfo fcinfo, int arg, const char *attribute)
-{
-	Datum	   *elements;
-	bool	   *nulls;
-	int			count;
-
-	if (PG_ARGISNULL(arg))
-		return false;
-	deconstruct_array(PG_GETARG_ARRAYTYPE_P(arg), TEXTOID, -1, false, TYPALIGN_INT,
-					  &elements, &nulls, &count);
-	for (int i = 0; i < count; i++)
-	{
-		if (!nulls[i] && strcmp(TextDatumGetCString(elements[i]), attribute) == 0)
-			return true;
-	}
-	return false;
-}
-
 static void
-check_reset(FunctionCallInfo fcinfo, int arg, const char *const *allowed)
+add_arg(DomevParams *params, FunctionCallInfo fcinfo, int arg, Oid type)
 {
-	Datum	   *elements;
-	bool	   *nulls;
-	int			count;
-
-	if (PG_ARGISNULL(arg))
-		return;
-	deconstruct_array(PG_GETARG_ARRAYTYPE_P(arg), TEXTOID, -1, false, TYPALIGN_INT,
-					  &elements, &nulls, &count);
-	for (int i = 0; i < count; i++)
-	{
-		char	   *name = nulls[i] ? "NULL" : TextDatumGetCString(elements[i]);
-		bool		known = false;
-
-		for (int j = 0; allowed[j] != NULL; j++)
-			known = known || strcmp(name, allowed[j]) == 0;
-		if (!known)
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("attribute \"%s\" cannot be reset", name),
-					 errhint("It has no default, or there is no such attribute.")));
-	}
-}
-
-static void
-check_choice(const char *what, const char *value, const char *one, const char *other)
-{
-	if (strcmp(value, one) != 0 && strcmp(value, other) != 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("invalid %s \"%s\"", what, value),
-				 errhint("It is one of \"%s\" and \"%s\".", one, other)));
-}
-
-static void
-check_supported(const char *what, const char *value, const char *unsupported)
-{
-	if (strcmp(value, unsupported) == 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("%s \"%s\" is not supported yet", what, value)));
+	domev_params_add(params, type, PG_GETARG_DATUM(arg), PG_ARGISNULL(arg));
 }
 
 static void
 check_produces(FunctionCallInfo fcinfo, int arg)
 {
-	ArrayType  *array;
-	Datum	   *elements;
-	bool	   *nulls;
-	int			count;
+	ListCell   *lc;
 
-	if (PG_ARGISNULL(arg))
-		return;
-	array = PG_GETARG_ARRAYTYPE_P(arg);
-	deconstruct_array(array, TEXTOID, -1, false, TYPALIGN_INT, &elements, &nulls, &count);
-	if (ARR_NDIM(array) != 1 || count == 0 || array_contains_nulls(array))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("invalid produces"),
-				 errdetail("It must be an array of one dimension, neither empty nor with NULLs."),
-				 errhint("Leave it out, or reset it, to let the mapping return any event type.")));
-	for (int i = 0; i < count; i++)
-		domev_event_check_name("event type", domev_text(TextDatumGetCString(elements[i])),
-							   DOMEV_MAX_INTEGRATION_TYPE);
+	foreach(lc, domev_argument_names(fcinfo, arg, "produces"))
+		domev_event_check_name("event type", domev_text(lfirst(lc)), DOMEV_MAX_INTEGRATION_TYPE);
 }
 
 /* ----------------------------------------------------------------

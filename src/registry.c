@@ -114,6 +114,22 @@ domev_registry_event_type(const char *name)
 	return type != NULL ? type : load_event_type(name);
 }
 
+/* NULL: the event type has no enabled mapping of that name. */
+DomevMapping *
+domev_registry_mapping(const DomevEventType *type, const char *name)
+{
+	ListCell   *lc;
+
+	foreach(lc, type->mappings)
+	{
+		DomevMapping *mapping = lfirst(lc);
+
+		if (strcmp(mapping->name, name) == 0)
+			return mapping;
+	}
+	return NULL;
+}
+
 /* NULL: there is no such topic. */
 const DomevTopic *
 domev_registry_topic(const char *name)
@@ -277,6 +293,8 @@ make_mappings(const char *event_type, List *rows)
 		mapping->function = row->function;
 		mapping->owner = row->owner;
 		mapping->topic = row->topic;
+		mapping->deferred = row->deferred;
+		mapping->records_errors = row->records_errors;
 		mapping->produces = row->produces;
 		mappings = lappend(mappings, mapping);
 	}

@@ -22,6 +22,8 @@ typedef struct DomevMapping
 	const char *function;		/* qualified name */
 	Oid			owner;			/* the function's when it was registered */
 	const char *topic;			/* for results that name none; NULL: none */
+	bool		deferred;		/* runs at the end of the transaction */
+	bool		records_errors; /* what fails is kept, not raised */
 	List	   *produces;		/* of char *; NIL: any event type */
 	DomevMappingCall *call;		/* NULL until it is first run */
 } DomevMapping;
@@ -48,6 +50,7 @@ extern void domev_registry_pin(void);
 extern void domev_registry_unpin(void);
 extern MemoryContext domev_registry_context(void);
 extern const DomevEventType *domev_registry_event_type(const char *name);
+extern DomevMapping *domev_registry_mapping(const DomevEventType *type, const char *name);
 extern const DomevTopic *domev_registry_topic(const char *name);
 extern const char *domev_registry_source(void);
 extern const uint8 *domev_registry_message_key(void);

@@ -1,0 +1,698 @@
+/*-------------------------------------------------------------------------
+ *
+ * capture.c
+ *	  How does a change of a table become a domain event?
+ *
+ * The trigger function of captures.  What its arguments say (definition.c) is
+ * worked out once for each trigger: which columns count, how their row looks,
+ * which columns hold what.  A change then becomes JSON by PostgreSQL's own
+ * to_jsonb, so that every type looks as it does there, and goes the way of
+ * domev.emit.
+ *
+ * Copyright (c) 2026, domev contributors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "catalog/pg_type.h"
+#include "commands/trigger.h"
+#include "definition.h"
+#include "emit.h"
+#include "executor/executor.h"
+#include "miscadmin.h"
+#include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
+#include "optimizer/optimizer.h"
+#include "parser/parse_func.h"
+#include "utils/acl.h"
+#include "utils/array.h"
+#include "utils/datum.h"
+#include "utils/fmgroids.h"
+#include "utils/fmgrprotos.h"
+#include "utils/hsearch.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+
+#include "compat.h"
+
+/* A column that is read by itself; number 0: there is none. */
+typedef struct Column
+{
+	AttrNumber	number;
+	Oid			type;			/* below domains */
+	FmgrInfo	to_jsonb;		/* for its type */
+	FmgrInfo	output;
+} Column;
+
+/* A row as it is in the table, all columns; virtual ones computed. */
+typedef struct Row
+{
+	Datum	   *values;
+	bool	   *nulls;
+} Row;
+
+/* A trigger, worked out. */
+typedef struct Capture
+{
+	Oid			trigger;		/* key */
+	Oid			relid;
+	bool		valid;			/* cleared when the table changes */
+	MemoryContext context;		/* of all that follows */
+	DomevOperation operation;
+	char	   *event_type;		/* NULL: in the column */
+	Oid			emit_function;	/* the right on it is the right to emit */
+	int			id_count;
+	Column	   *ids;
+	Column		event_type_column;
+	Column		payload_column;
+	Column		headers_column;
+	Column		version_column;
+	Column		event_id_column;
+	Column		occurred_at_column;
+	int			counted;		/* columns that count, and their numbers */
+	AttrNumber *counted_numbers;
+	TupleDesc	row_desc;		/* of a row of the columns that count */
+	TupleDesc	payload_desc;	/* of before, after, changed */
+	FmgrInfo	payload_to_jsonb;
+	ExprState **virtual;		/* by column number - 1; NULL: there are none */
+} Capture;
+
+static HTAB *captures = NULL;
+
+static void check_call(FunctionCallInfo fcinfo);
+static Capture *get_capture(TriggerData *trigger);
+static void start_cache(void);
+static void forget_relation(Datum arg, Oid relid);
+static void work_out(Capture *capture, TriggerData *trigger);
+static void work_out_columns(Capture *capture, const DomevDefinition *definition, Relation relation);
+static void work_out_payload(Capture *capture, Relation relation);
+static void work_out_virtual(Capture *capture, Relation relation);
+static void set_column(Column *column, Relation relation, const char *name);
+static void set_to_jsonb(FmgrInfo *flinfo, Oid type);
+static void check_right(Capture *capture, Relation relation);
+static void get_row(Capture *capture, TupleTableSlot *slot, Row *row);
+static void compute_virtual(Capture *capture, TupleTableSlot *slot, Row *row);
+static List *find_changes(Capture *capture, TupleDesc tupdesc, const Row *before, const Row *after);
+static bool is_same(Form_pg_attribute att, const Row *before, const Row *after);
+static List *changed_keys(List *changes, const char *column, Jsonb *before, Jsonb *after);
+static List *missing_keys(List *changes, const char *column, Jsonb *object, Jsonb *other, bool compare);
+static void raise_event(Capture *capture, const Row *before, const Row *after, List *changes);
+static char *make_aggregate_id(Capture *capture, const Row *row);
+static char *column_text(Column *column, const Row *row);
+static Datum row_datum(Capture *capture, const Row *row);
+static Jsonb *make_payload(Capture *capture, const Row *before, const Row *after, List *changes);
+static Jsonb *column_json(Column *column, const Row *row);
+static TimestampTz column_time(Column *column, const Row *row);
+static int64 column_integer(Column *column, const Row *row);
+static bool is_given(const Column *column, const Row *row);
+static void raise_null(const char *what);
+
+PG_FUNCTION_INFO_V1(domev_capture_change);
+
+/* The trigger. */
+Datum
+domev_capture_change(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigger = (TriggerData *) fcinfo->context;
+	Capture    *capture;
+	Row			before = {NULL, NULL};
+	Row			after = {NULL, NULL};
+	List	   *changes = NIL;
+
+	check_call(fcinfo);
+	domev_emit_check_circumstances(true);
+	capture = get_capture(trigger);
+	check_right(capture, trigger->tg_relation);
+	switch (capture->operation)
+	{
+		case DOMEV_INSERT:
+			get_row(capture, trigger->tg_trigslot, &after);
+			break;
+		case DOMEV_DELETE:
+			get_row(capture, trigger->tg_trigslot, &before);
+			break;
+		case DOMEV_UPDATE:
+			get_row(capture, trigger->tg_trigslot, &before);
+			get_row(capture, trigger->tg_newslot, &after);
+			changes = find_changes(capture, RelationGetDescr(trigger->tg_relation), &before, &after);
+			if (changes == NIL)
+				return PointerGetDatum(NULL);
+			break;
+		case DOMEV_TRUNCATE:
+			break;
+	}
+	raise_event(capture, &before, &after, changes);
+	return PointerGetDatum(NULL);
+}
+
+static void
+check_call(FunctionCallInfo fcinfo)
+{
+	TriggerData *trigger = (TriggerData *) fcinfo->context;
+	bool		truncate;
+
+	if (CALLED_AS_TRIGGER(fcinfo))
+	{
+		truncate = TRIGGER_FIRED_BY_TRUNCATE(trigger->tg_event);
+		if (TRIGGER_FIRED_AFTER(trigger->tg_event) && trigger->tg_trigger->tgnargs == 2 &&
+			(TRIGGER_FIRED_FOR_ROW(trigger->tg_event) || truncate))
+			return;
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+			 errmsg("function \"%s\" was not called by the trigger of a capture", "capture_change"),
+			 errhint("Make captures with domev.create_capture.")));
+}
+
+/*
+ * Whoever may write to the table makes the event; whether it may be made is
+ * a matter of the table's owner, each time.
+ */
+static void
+check_right(Capture *capture, Relation relation)
+{
+	Oid			owner = relation->rd_rel->relowner;
+
+	if (object_aclcheck(ProcedureRelationId, capture->emit_function, owner, ACL_EXECUTE) != ACLCHECK_OK)
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("owner of table \"%s\" may not emit", RelationGetRelationName(relation)),
+				 errdetail("Captures emit by right of the table's owner, role \"%s\".",
+						   GetUserNameFromId(owner, false)),
+				 errhint("GRANT EXECUTE ON FUNCTION domev.emit(text, text, jsonb, jsonb, bigint, uuid, timestamptz) to that role.")));
+}
+
+/* ----------------------------------------------------------------
+ *		Working out
+ * ----------------------------------------------------------------
+ */
+
+static Capture *
+get_capture(TriggerData *trigger)
+{
+	Oid			oid = trigger->tg_trigger->tgoid;
+	Capture    *capture;
+	bool		found;
+
+	if (captures == NULL)
+		start_cache();
+	capture = hash_search(captures, &oid, HASH_ENTER, &found);
+	if (!found)
+	{
+		capture->valid = false;
+		capture->context = NULL;
+	}
+	if (!capture->valid)
+		work_out(capture, trigger);
+	return capture;
+}
+
+static void
+start_cache(void)
+{
+	HASHCTL		ctl;
+
+	ctl.keysize = sizeof(Oid);
+	ctl.entrysize = sizeof(Capture);
+	ctl.hcxt = CacheMemoryContext;
+	captures = hash_create("domev captures", 64, &ctl, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	CacheRegisterRelcacheCallback(forget_relation, (Datum) 0);
+}
+
+/* Also when the table's triggers change.  Nothing but flags: what is marked may be in use. */
+static void
+forget_relation(Datum arg, Oid relid)
+{
+	HASH_SEQ_STATUS status;
+	Capture    *capture;
+
+	hash_seq_init(&status, captures);
+	while ((capture = hash_seq_search(&status)) != NULL)
+	{
+		if (!OidIsValid(relid) || capture->relid == relid)
+			capture->valid = false;
+	}
+}
+
+/*
+ * A capture that is worked out again while it is in use (a cast of a column's
+ * type may write to the table) leaves the old one to the end of the
+ * transaction.
+ */
+static void
+work_out(Capture *capture, TriggerData *trigger)
+{
+	DomevDefinition definition = {0};
+	MemoryContext old;
+
+	if (capture->context != NULL)
+		MemoryContextSetParent(capture->context, TopTransactionContext);
+	capture->context = NULL;
+	capture->relid = RelationGetRelid(trigger->tg_relation);
+	capture->context = AllocSetContextCreate(CacheMemoryContext, "domev capture",
+											 ALLOCSET_SMALL_SIZES);
+	old = MemoryContextSwitchTo(capture->context);
+	capture->operation = TRIGGER_FIRED_BY_INSERT(trigger->tg_event) ? DOMEV_INSERT :
+		TRIGGER_FIRED_BY_UPDATE(trigger->tg_event) ? DOMEV_UPDATE :
+		TRIGGER_FIRED_BY_DELETE(trigger->tg_event) ? DOMEV_DELETE : DOMEV_TRUNCATE;
+	definition.operation = capture->operation;
+	domev_definition_from_json(trigger->tg_trigger->tgargs[1], &definition);
+	domev_definition_check(&definition, trigger->tg_relation);
+	work_out_columns(capture, &definition, trigger->tg_relation);
+	work_out_payload(capture, trigger->tg_relation);
+	work_out_virtual(capture, trigger->tg_relation);
+	MemoryContextSwitchTo(old);
+	capture->valid = true;
+}
+
+static void
+work_out_columns(Capture *capture, const DomevDefinition *definition, Relation relation)
+{
+	Oid			emit_types[] = {TEXTOID, TEXTOID, JSONBOID, JSONBOID, INT8OID, UUIDOID, TIMESTAMPTZOID};
+	List	   *ids = domev_definition_id_columns(definition, relation);
+	Bitmapset  *counted = domev_definition_counted(definition, relation);
+	char	   *const *names = definition->strings;
+	int			number = -1;
+	ListCell   *lc;
+
+	capture->emit_function = LookupFuncName(list_make2(makeString(DOMEV_SCHEMA), makeString("emit")),
+											lengthof(emit_types), emit_types, false);
+	capture->event_type = names[DOMEV_CAPTURE_EVENT_TYPE];
+	set_column(&capture->event_type_column, relation, names[DOMEV_CAPTURE_EVENT_TYPE_COLUMN]);
+	set_column(&capture->payload_column, relation, names[DOMEV_CAPTURE_PAYLOAD_COLUMN]);
+	set_column(&capture->headers_column, relation, names[DOMEV_CAPTURE_HEADERS_COLUMN]);
+	set_column(&capture->version_column, relation, names[DOMEV_CAPTURE_VERSION_COLUMN]);
+	set_column(&capture->event_id_column, relation, names[DOMEV_CAPTURE_EVENT_ID_COLUMN]);
+	set_column(&capture->occurred_at_column, relation, names[DOMEV_CAPTURE_OCCURRED_AT_COLUMN]);
+
+	capture->id_count = list_length(ids);
+	capture->ids = palloc0((capture->id_count + 1) * sizeof(Column));
+	foreach(lc, ids)
+	{
+		Form_pg_attribute att = TupleDescAttr(RelationGetDescr(relation), lfirst_int(lc) - 1);
+
+		set_column(&capture->ids[foreach_current_index(lc)], relation, NameStr(att->attname));
+	}
+
+	capture->counted = 0;
+	capture->counted_numbers = palloc((bms_num_members(counted) + 1) * sizeof(AttrNumber));
+	while ((number = bms_next_member(counted, number)) >= 0)
+		capture->counted_numbers[capture->counted++] = number;
+}
+
+/* The types of what to_jsonb is given: a row of rows. */
+static void
+work_out_payload(Capture *capture, Relation relation)
+{
+	bool		has_before = capture->operation != DOMEV_INSERT;
+	bool		has_after = capture->operation != DOMEV_DELETE;
+	bool		has_changed = has_before && has_after;
+	AttrNumber	n = 0;
+
+	set_to_jsonb(&capture->payload_to_jsonb, RECORDOID);
+	if (capture->operation == DOMEV_TRUNCATE)
+		return;
+	capture->row_desc = CreateTemplateTupleDesc(capture->counted);
+	for (int i = 0; i < capture->counted; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(RelationGetDescr(relation), capture->counted_numbers[i] - 1);
+
+		TupleDescInitEntry(capture->row_desc, i + 1, NameStr(att->attname), att->atttypid, att->atttypmod, 0);
+	}
+	TupleDescFinalize(capture->row_desc);
+	capture->row_desc = BlessTupleDesc(capture->row_desc);
+
+	capture->payload_desc = CreateTemplateTupleDesc(has_before + has_after + has_changed);
+	if (has_before)
+		TupleDescInitEntry(capture->payload_desc, ++n, "before", RECORDOID, -1, 0);
+	if (has_after)
+		TupleDescInitEntry(capture->payload_desc, ++n, "after", RECORDOID, -1, 0);
+	if (has_changed)
+		TupleDescInitEntry(capture->payload_desc, ++n, "changed", TEXTARRAYOID, -1, 0);
+	TupleDescFinalize(capture->payload_desc);
+	capture->payload_desc = BlessTupleDesc(capture->payload_desc);
+}
+
+/* Virtual generated columns are not in the rows that triggers get. */
+static void
+work_out_virtual(Capture *capture, Relation relation)
+{
+	TupleDesc	tupdesc = RelationGetDescr(relation);
+
+	capture->virtual = NULL;
+	for (int i = 0; i < tupdesc->natts; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(tupdesc, i);
+		Node	   *expression;
+
+		if (att->attisdropped || !domev_is_virtual_compat(att))
+			continue;
+		if (capture->virtual == NULL)
+			capture->virtual = palloc0(tupdesc->natts * sizeof(ExprState *));
+		expression = domev_generation_expression_compat(relation, att->attnum);
+		capture->virtual[i] = ExecInitExpr(expression_planner((Expr *) expression), NULL);
+	}
+}
+
+/* name NULL: there is no such column. */
+static void
+set_column(Column *column, Relation relation, const char *name)
+{
+	Oid			type;
+	Oid			output;
+	bool		isvarlena;
+
+	column->number = InvalidAttrNumber;
+	if (name == NULL)
+		return;
+	column->number = domev_definition_column(relation, name);
+	type = TupleDescAttr(RelationGetDescr(relation), column->number - 1)->atttypid;
+	column->type = getBaseType(type);
+	set_to_jsonb(&column->to_jsonb, type);
+	getTypeOutputInfo(type, &output, &isvarlena);
+	fmgr_info(output, &column->output);
+}
+
+/* to_jsonb(anyelement) learns the type from the expression that calls it. */
+static void
+set_to_jsonb(FmgrInfo *flinfo, Oid type)
+{
+	Const	   *argument = makeConst(type, -1, InvalidOid, -1, (Datum) 0, true, false);
+
+	fmgr_info(F_TO_JSONB, flinfo);
+	fmgr_info_set_expr((Node *) makeFuncExpr(F_TO_JSONB, JSONBOID, list_make1(argument), InvalidOid,
+											 InvalidOid, COERCE_EXPLICIT_CALL), flinfo);
+}
+
+/* ----------------------------------------------------------------
+ *		Rows
+ * ----------------------------------------------------------------
+ */
+
+/* Belongs to the slot, but for virtual columns, which are palloc'd. */
+static void
+get_row(Capture *capture, TupleTableSlot *slot, Row *row)
+{
+	slot_getallattrs(slot);
+	row->values = slot->tts_values;
+	row->nulls = slot->tts_isnull;
+	if (capture->virtual != NULL)
+		compute_virtual(capture, slot, row);
+}
+
+static void
+compute_virtual(Capture *capture, TupleTableSlot *slot, Row *row)
+{
+	int			natts = slot->tts_tupleDescriptor->natts;
+	ExprContext *econtext = CreateStandaloneExprContext();
+
+	row->values = palloc(natts * sizeof(Datum));
+	row->nulls = palloc(natts * sizeof(bool));
+	memcpy(row->values, slot->tts_values, natts * sizeof(Datum));
+	memcpy(row->nulls, slot->tts_isnull, natts * sizeof(bool));
+	econtext->ecxt_scantuple = slot;
+	for (int i = 0; i < natts; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(slot->tts_tupleDescriptor, i);
+
+		if (capture->virtual[i] == NULL)
+			continue;
+		row->values[i] = ExecEvalExprSwitchContext(capture->virtual[i], econtext, &row->nulls[i]);
+		if (!row->nulls[i])
+			row->values[i] = datumCopy(row->values[i], att->attbyval, att->attlen);
+	}
+	FreeExprContext(econtext, true);
+}
+
+/*
+ * What an UPDATE has changed of the columns that count, a list of char *:
+ * their names, and after that of a jsonb column the keys at its top, with the
+ * column's name and a dot before.
+ */
+static List *
+find_changes(Capture *capture, TupleDesc tupdesc, const Row *before, const Row *after)
+{
+	List	   *changes = NIL;
+
+	for (int i = 0; i < capture->counted; i++)
+	{
+		int			n = capture->counted_numbers[i] - 1;
+		Form_pg_attribute att = TupleDescAttr(tupdesc, n);
+
+		if (is_same(att, before, after))
+			continue;
+		changes = lappend(changes, pstrdup(NameStr(att->attname)));
+		if (getBaseType(att->atttypid) == JSONBOID && !before->nulls[n] && !after->nulls[n])
+			changes = changed_keys(changes, NameStr(att->attname),
+								   DatumGetJsonbP(before->values[n]), DatumGetJsonbP(after->values[n]));
+	}
+	return changes;
+}
+
+/* By its bytes: not every type has an equality, and 1.0 is not 1.00 in JSON. */
+static bool
+is_same(Form_pg_attribute att, const Row *before, const Row *after)
+{
+	int			n = att->attnum - 1;
+	struct varlena *old_value;
+	struct varlena *new_value;
+
+	if (before->nulls[n] || after->nulls[n])
+		return before->nulls[n] && after->nulls[n];
+	if (att->attlen == -1)
+	{
+		/* An UPDATE that leaves a value out of line as it was keeps the pointer to it. */
+		old_value = (struct varlena *) DatumGetPointer(before->values[n]);
+		new_value = (struct varlena *) DatumGetPointer(after->values[n]);
+		if (VARATT_IS_EXTERNAL_ONDISK(old_value) && VARATT_IS_EXTERNAL_ONDISK(new_value) &&
+			memcmp(old_value, new_value, VARSIZE_EXTERNAL(old_value)) == 0)
+			return true;
+	}
+	return datum_image_eq(before->values[n], after->values[n], att->attbyval, att->attlen);
+}
+
+/* Appends the keys that one of two objects has and the other has not, or has with another value. */
+static List *
+changed_keys(List *changes, const char *column, Jsonb *before, Jsonb *after)
+{
+	if (!JB_ROOT_IS_OBJECT(before) || !JB_ROOT_IS_OBJECT(after))
+		return changes;
+	changes = missing_keys(changes, column, before, after, true);
+	return missing_keys(changes, column, after, before, false);
+}
+
+static List *
+missing_keys(List *changes, const char *column, Jsonb *object, Jsonb *other, bool compare)
+{
+	JsonbIterator *it = JsonbIteratorInit(&object->root);
+	JsonbIteratorToken token;
+	JsonbValue	value;
+	JsonbValue	key = {0};
+
+	while ((token = JsonbIteratorNext(&it, &value, true)) != WJB_DONE)
+	{
+		JsonbValue *found;
+
+		if (token == WJB_KEY)
+			key = value;
+		if (token != WJB_VALUE)
+			continue;
+		found = getKeyJsonValueFromContainer(&other->root, key.val.string.val, key.val.string.len, NULL);
+		if (found != NULL && compare)
+		{
+			Jsonb	   *a = JsonbValueToJsonb(&value);
+			Jsonb	   *b = JsonbValueToJsonb(found);
+
+			if (VARSIZE(a) == VARSIZE(b) && memcmp(a, b, VARSIZE(a)) == 0)
+				continue;
+		}
+		if (found == NULL || compare)
+			changes = lappend(changes, psprintf("%s.%.*s", column, key.val.string.len, key.val.string.val));
+	}
+	return changes;
+}
+
+/* ----------------------------------------------------------------
+ *		Events
+ * ----------------------------------------------------------------
+ */
+
+/* Raises the event.  Its columns are read from the row as it is now, or as it was if it is gone. */
+static void
+raise_event(Capture *capture, const Row *before, const Row *after, List *changes)
+{
+	const Row  *row = after->values ? after : before;
+	DomevRaised raised = {0};
+
+	raised.event_type = capture->event_type ? pstrdup(capture->event_type) : NULL;
+	if (raised.event_type == NULL)
+		raised.event_type = column_text(&capture->event_type_column, row);
+	if (raised.event_type == NULL)
+		raise_null("event_type");
+	raised.aggregate_id = make_aggregate_id(capture, row);
+	raised.occurred_at = column_time(&capture->occurred_at_column, row);
+	raised.payload = capture->payload_column.number != InvalidAttrNumber ?
+		column_json(&capture->payload_column, row) : make_payload(capture, before, after, changes);
+	if (raised.payload == NULL)
+		raise_null("payload");
+	raised.headers = column_json(&capture->headers_column, row);
+	raised.has_aggregate_version = is_given(&capture->version_column, row);
+	if (raised.has_aggregate_version)
+		raised.aggregate_version = column_integer(&capture->version_column, row);
+	if (is_given(&capture->event_id_column, row))
+		raised.event_id = DatumGetUUIDP(row->values[capture->event_id_column.number - 1]);
+
+	/* Nothing of the capture is used from here on: what a mapping does may make it be worked out again. */
+	domev_emit_event(&raised);
+}
+
+/* Several columns are joined by commas; commas and backslashes in them get a backslash. */
+static char *
+make_aggregate_id(Capture *capture, const Row *row)
+{
+	StringInfoData id;
+
+	if (capture->operation == DOMEV_TRUNCATE)
+		return pstrdup("*");
+	initStringInfo(&id);
+	for (int i = 0; i < capture->id_count; i++)
+	{
+		char	   *text = column_text(&capture->ids[i], row);
+
+		if (text == NULL)
+			raise_null("aggregate_id");
+		if (capture->id_count == 1)
+			return text;
+		if (i > 0)
+			appendStringInfoChar(&id, ',');
+		for (; *text != '\0'; text++)
+		{
+			if (*text == ',' || *text == '\\')
+				appendStringInfoChar(&id, '\\');
+			appendStringInfoChar(&id, *text);
+		}
+	}
+	return id.data;
+}
+
+/* As JSON shows it, without quotes: not as the session's settings would have it.  NULL for NULL. */
+static char *
+column_text(Column *column, const Row *row)
+{
+	JsonbValue	value;
+	Jsonb	   *json;
+
+	if (!is_given(column, row))
+		return NULL;
+	json = DatumGetJsonbP(FunctionCall1(&column->to_jsonb, row->values[column->number - 1]));
+	if (!JB_ROOT_IS_SCALAR(json))
+		return JsonbToCString(NULL, &json->root, VARSIZE(json));
+	value = *getIthJsonbValueFromContainer(&json->root, 0);
+	if (value.type == jbvString)
+		return pnstrdup(value.val.string.val, value.val.string.len);
+	return JsonbToCString(NULL, &json->root, VARSIZE(json));
+}
+
+static Jsonb *
+make_payload(Capture *capture, const Row *before, const Row *after, List *changes)
+{
+	Datum		values[3];
+	bool		nulls[3] = {false};
+	int			n = 0;
+	Datum		payload;
+
+	if (capture->operation == DOMEV_TRUNCATE)
+		return DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum("{}")));
+	if (before->values != NULL)
+		values[n++] = row_datum(capture, before);
+	if (after->values != NULL)
+		values[n++] = row_datum(capture, after);
+	if (changes != NIL)
+	{
+		Datum	   *names = palloc(list_length(changes) * sizeof(Datum));
+		ListCell   *lc;
+
+		foreach(lc, changes)
+			names[foreach_current_index(lc)] = CStringGetTextDatum(lfirst(lc));
+		values[n++] = PointerGetDatum(construct_array(names, list_length(changes), TEXTOID, -1, false, TYPALIGN_INT));
+	}
+	payload = HeapTupleGetDatum(heap_form_tuple(capture->payload_desc, values, nulls));
+	return DatumGetJsonbP(FunctionCall1(&capture->payload_to_jsonb, payload));
+}
+
+/* A row of the columns that count; what is out of line is fetched. */
+static Datum
+row_datum(Capture *capture, const Row *row)
+{
+	Datum	   *values = palloc((capture->counted + 1) * sizeof(Datum));
+	bool	   *nulls = palloc((capture->counted + 1) * sizeof(bool));
+
+	for (int i = 0; i < capture->counted; i++)
+	{
+		values[i] = row->values[capture->counted_numbers[i] - 1];
+		nulls[i] = row->nulls[capture->counted_numbers[i] - 1];
+	}
+	return HeapTupleGetDatum(heap_form_tuple(capture->row_desc, values, nulls));
+}
+
+/* A column of JSON, or of its text; NULL for NULL. */
+static Jsonb *
+column_json(Column *column, const Row *row)
+{
+	Datum		value;
+
+	if (!is_given(column, row))
+		return NULL;
+	value = row->values[column->number - 1];
+	if (column->type == JSONBOID)
+		return DatumGetJsonbP(value);
+	return DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(TextDatumGetCString(value))));
+}
+
+static TimestampTz
+column_time(Column *column, const Row *row)
+{
+	if (column->number == InvalidAttrNumber)
+		return GetCurrentTimestamp();
+	if (!is_given(column, row))
+		raise_null("occurred_at");
+	if (column->type == TIMESTAMPTZOID)
+		return DatumGetTimestampTz(row->values[column->number - 1]);
+	return DatumGetTimestampTz(DirectFunctionCall1(timestamp_timestamptz, row->values[column->number - 1]));
+}
+
+static int64
+column_integer(Column *column, const Row *row)
+{
+	Datum		value = row->values[column->number - 1];
+
+	switch (column->type)
+	{
+		case INT2OID:
+			return DatumGetInt16(value);
+		case INT4OID:
+			return DatumGetInt32(value);
+		default:
+			return DatumGetInt64(value);
+	}
+}
+
+static bool
+is_given(const Column *column, const Row *row)
+{
+	return column->number != InvalidAttrNumber && !row->nulls[column->number - 1];
+}
+
+static void
+raise_null(const char *what)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+			 errmsg("%s of an event must not be NULL", what),
+			 errdetail("The captured row has NULL in the column that holds it."),
+			 errhint("Leave such rows out with the capture's condition.")));
+}

@@ -1,0 +1,15 @@
+/*-------------------------------------------------------------------------
+ *
+ * trigger.h
+ *	  How is a capture made, found, changed and dropped?
+ *
+ * Copyright (c) 2026, domev contributors
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef DOMEV_TRIGGER_H
+#define DOMEV_TRIGGER_H
+
+extern char *domev_trigger_emitting(const char *event_type);
+
+#endif							/* DOMEV_TRIGGER_H */

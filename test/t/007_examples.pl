@@ -1,0 +1,58 @@
+# The ways of use in examples/: each page's SQL runs as it stands there, shows what it says, and does what its test.sql checks.
+use strict;
+use warnings;
+
+use FindBin;
+use lib $FindBin::RealBin;
+use DomevTest;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $node = new_server('examples');
+
+# As psql prints it to a person, but for what differs from run to run.
+my $mask = sub
+{
+	return $_[0] =~ s/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/ID/gr =~ s/-{2,}/--/gr =~ s/\s+//gr;
+};
+
+foreach my $test (sort glob('examples/*/test.sql'))
+{
+	my ($name) = $test =~ m{^examples/(.*)/};
+	my $page = slurp_file("examples/$name/README.md");
+	my $sql = join("\n", $page =~ /^```sql\n(.*?)^```$/msg);
+	my @shown = $page =~ s/^```sql\n.*?^```$//msgr =~ /^((?: {4}.*\n)+)/mg;
+
+  SKIP:
+	{
+		my ($missing) = grep { $node->safe_psql('postgres', "SELECT count(*) FROM pg_available_extensions WHERE name = '$_'") == 0 }
+			grep { $_ ne 'domev' } $sql =~ /^CREATE EXTENSION (\w+);/mg;
+		skip("$name: this server has no extension \"$missing\"", 1) if defined $missing;
+
+		$node->safe_psql('postgres', qq{CREATE DATABASE "$name" TEMPLATE template0 ENCODING 'UTF8' LOCALE 'C'});
+		my ($code, $output, $messages) = $node->psql($name, "\\pset format aligned\n\\pset tuples_only off\n$sql");
+		is($code, 0, "$name: the page runs") or diag($messages);
+		unlike($output, qr/^ *not ok /m, "$name: no test in the page fails");
+		foreach my $text (@shown)
+		{
+			my $line = (split(/\n/, $text))[0] =~ s/ +/ /gr;
+			ok(index($mask->("$output\n$messages"), $mask->($text)) >= 0, "$name: it shows$line") or diag("$output\n$messages");
+		}
+
+		($code, $output, $messages) = $node->psql($name, slurp_file($test));
+		is($code, 0, "$name: the test runs") or diag($messages);
+		isnt($output, '', "$name: it tests");
+		foreach my $line (split("\n", $output))
+		{
+			my ($ok, $sentence) = $line =~ /^(not ok|ok) - (.+)$/;
+			ok(($ok // '') eq 'ok', "$name: " . ($sentence // "unexpected output: $line"));
+		}
+
+		# The name of a slot is the server's, and every page has its "publisher".
+		$node->safe_psql($name,
+			'SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE database = current_database()');
+	}
+}
+
+$node->stop;
+done_testing();
