@@ -20,10 +20,12 @@
 
 #include "access/table.h"
 #include "access/tableam.h"
+#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "deferral.h"
 #include "executor/executor.h"
+#include "mapping.h"
 #include "translation.h"
 #include "utils/array.h"
 #include "utils/memutils.h"
@@ -124,7 +126,10 @@ text_array(List *strings)
 
 PG_FUNCTION_INFO_V1(domev_map_deferred);
 
-/* The constraint trigger on domev.deferred.  Rights were checked when the event was raised. */
+/*
+ * The constraint trigger on domev.deferred.  Rights were checked when the
+ * event was raised.  A mapping that uses SET CONSTRAINTS gets here too.
+ */
 Datum
 domev_map_deferred(PG_FUNCTION_ARGS)
 {
@@ -138,7 +143,15 @@ domev_map_deferred(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("function \"%s\" was not called by its trigger", "map_deferred")));
+	if (domev_mapping_running())
+		ereport(ERROR,
+				(errcode(ERRCODE_S_R_E_MODIFYING_SQL_DATA_NOT_PERMITTED),
+				 errmsg("cannot run deferred mappings inside a mapping"),
+				 errhint("A mapping function must not use SET CONSTRAINTS.")));
 	mappings = read_slot(trigger->tg_trigslot, &domain);
+
+	/* The row may have been inserted by the command that is still current. */
+	CommandCounterIncrement();
 	simple_table_tuple_delete(trigger->tg_relation, &trigger->tg_trigslot->tts_tid,
 							  GetActiveSnapshot());
 	map_event(&domain, mappings);

@@ -133,6 +133,7 @@ domev_mapping_run(DomevMapping *mapping, Datum domain_event)
 	DomevMappingCall *call;
 	Caller		caller;
 
+	Assert(!running);
 	prepare_call(mapping);
 	call = mapping->call;
 

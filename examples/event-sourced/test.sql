@@ -23,6 +23,15 @@ SELECT CASE WHEN (NOT bool_or(e->'data' = '{"amount": 10}'))
 	IS TRUE THEN 'ok' ELSE 'not ok' END || ' - the append that lost was not published'
 FROM received;
 
+-- PostgreSQL counts the rows that a transaction writes: here the event's own, and no other.
+DO $$ BEGIN PERFORM pg_stat_force_next_flush(); END $$;
+BEGIN;
+INSERT INTO account_events (stream, version, event_type, payload) VALUES ('a1', 4, 'account.withdrawn', '{"amount": 1}');
+SELECT CASE WHEN (coalesce(sum(n_tup_ins + n_tup_upd + n_tup_del), 0) = 1)
+	IS TRUE THEN 'ok' ELSE 'not ok' END || ' - an append writes the row of its event, and no other'
+FROM pg_stat_xact_all_tables;
+ROLLBACK;
+
 -- Appends of one stream, the second of which fails: the whole statement is gone.
 DO $$
 BEGIN

@@ -16,6 +16,9 @@ $node->safe_psql('postgres', 'CREATE DATABASE shop');
 my $output = $node->safe_psql('shop', $sql);
 my @events = grep { /^\{"specversion"/ } split("\n", $output);
 is(scalar(@events), 2, 'two events');
+like($output, qr/^\Q{"after": {"status": "paid", "customer": 7}, "before": {"status": "placed", "customer": 7}, "changed": ["status"]}\E$/m, 'what a capture made');
+like($output, qr/^order-paid-v1\|22012\|division by zero$/m, 'a failure was recorded');
+like($output, qr/^published\|1$/m, 'and remapped');
 
 # The event it shows: the same but for ids, time and position.
 my ($shown) = $readme =~ /^    (\{"specversion".*?"endoftransaction":true\})$/ms;
@@ -32,6 +35,22 @@ foreach my $name (split("\n", $node->safe_psql('shop',
 foreach my $name (split("\n", $node->safe_psql('shop', q{LOAD 'domev'; SELECT name FROM pg_settings WHERE name LIKE 'domev.%'})))
 {
 	like($readme, qr/^\| `\Q$name\E` /m, "setting $name");
+}
+
+# Every page of doc/ is a story of its own, whose decisive lines it shows.
+foreach my $page (glob('doc/*.md'))
+{
+	my $text = slurp_file($page);
+	my ($name) = $page =~ /(\w+)\.md$/;
+
+	$node->safe_psql('postgres', "CREATE DATABASE $name");
+	$output = $node->safe_psql($name, join("\n", $text =~ /^```sql\n(.*?)^```$/msg));
+	foreach my $line ($text =~ /^     (.*)$/mg)
+	{
+		my $pattern = join('\\|', map { quotemeta(s/^\s+|\s+$//gr) } split(/\|/, $line));
+
+		like($output, qr/^$pattern$/m, "$page: " . substr($line, 0, 60));
+	}
 }
 
 $node->stop;
