@@ -31,6 +31,7 @@
 #include "utils/datum.h"
 #include "utils/fmgroids.h"
 #include "utils/fmgrprotos.h"
+#include "utils/guc.h"
 #include "utils/hsearch.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
@@ -44,8 +45,8 @@ typedef struct Column
 {
 	AttrNumber	number;
 	Oid			type;			/* below domains */
+	bool		as_set;			/* its text may depend on settings */
 	FmgrInfo	to_jsonb;		/* for its type */
-	FmgrInfo	output;
 } Column;
 
 /* A row as it is in the table, all columns; virtual ones computed. */
@@ -92,6 +93,7 @@ static void work_out_columns(Capture *capture, const DomevDefinition *definition
 static void work_out_payload(Capture *capture, Relation relation);
 static void work_out_virtual(Capture *capture, Relation relation);
 static void set_column(Column *column, Relation relation, const char *name);
+static bool is_same_in_all_sessions(Oid type);
 static void set_to_jsonb(FmgrInfo *flinfo, Oid type);
 static void check_right(Capture *capture, Relation relation);
 static void get_row(Capture *capture, TupleTableSlot *slot, Row *row);
@@ -103,6 +105,7 @@ static List *missing_keys(List *changes, const char *column, Jsonb *object, Json
 static void raise_event(Capture *capture, const Row *before, const Row *after, List *changes);
 static char *make_aggregate_id(Capture *capture, const Row *row);
 static char *column_text(Column *column, const Row *row);
+static int	fix_settings(void);
 static Datum row_datum(Capture *capture, const Row *row);
 static Jsonb *make_payload(Capture *capture, const Row *before, const Row *after, List *changes);
 static Jsonb *column_json(Column *column, const Row *row);
@@ -363,8 +366,6 @@ static void
 set_column(Column *column, Relation relation, const char *name)
 {
 	Oid			type;
-	Oid			output;
-	bool		isvarlena;
 
 	column->number = InvalidAttrNumber;
 	if (name == NULL)
@@ -372,9 +373,30 @@ set_column(Column *column, Relation relation, const char *name)
 	column->number = domev_definition_column(relation, name);
 	type = TupleDescAttr(RelationGetDescr(relation), column->number - 1)->atttypid;
 	column->type = getBaseType(type);
+	column->as_set = !is_same_in_all_sessions(column->type);
 	set_to_jsonb(&column->to_jsonb, type);
-	getTypeOutputInfo(type, &output, &isvarlena);
-	fmgr_info(output, &column->output);
+}
+
+/* Those of which ids are made.  For others it does not matter to say no. */
+static bool
+is_same_in_all_sessions(Oid type)
+{
+	switch (type)
+	{
+		case INT2OID:
+		case INT4OID:
+		case INT8OID:
+		case NUMERICOID:
+		case UUIDOID:
+		case TEXTOID:
+		case VARCHAROID:
+		case BPCHAROID:
+		case BOOLOID:
+		case DATEOID:
+			return true;
+		default:
+			return false;
+	}
 }
 
 /* to_jsonb(anyelement) learns the type from the expression that calls it. */
@@ -579,22 +601,43 @@ make_aggregate_id(Capture *capture, const Row *row)
 	return id.data;
 }
 
-/* As JSON shows it, without quotes: not as the session's settings would have it.  NULL for NULL. */
+/* As JSON shows it, without quotes, whatever the session's settings.  NULL for NULL. */
 static char *
 column_text(Column *column, const Row *row)
 {
 	JsonbValue	value;
 	Jsonb	   *json;
+	int			nestlevel = 0;
 
 	if (!is_given(column, row))
 		return NULL;
+	if (column->as_set)
+		nestlevel = fix_settings();
 	json = DatumGetJsonbP(FunctionCall1(&column->to_jsonb, row->values[column->number - 1]));
+	if (column->as_set)
+		AtEOXact_GUC(true, nestlevel);
 	if (!JB_ROOT_IS_SCALAR(json))
 		return JsonbToCString(NULL, &json->root, VARSIZE(json));
 	value = *getIthJsonbValueFromContainer(&json->root, 0);
 	if (value.type == jbvString)
 		return pnstrdup(value.val.string.val, value.val.string.len);
 	return JsonbToCString(NULL, &json->root, VARSIZE(json));
+}
+
+/* An aggregate must have one id in all sessions.  Returns the level of settings to leave. */
+static int
+fix_settings(void)
+{
+	static const char *const settings[][2] = {
+		{"datestyle", "ISO"}, {"intervalstyle", "postgres"}, {"timezone", "UTC"},
+		{"bytea_output", "hex"}, {"extra_float_digits", "1"}, {"xmlbinary", "base64"},
+	};
+	int			nestlevel = NewGUCNestLevel();
+
+	for (int i = 0; i < lengthof(settings); i++)
+		(void) set_config_option(settings[i][0], settings[i][1], PGC_USERSET, PGC_S_SESSION,
+								 GUC_ACTION_SAVE, true, 0, false);
+	return nestlevel;
 }
 
 static Jsonb *
