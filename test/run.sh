@@ -110,11 +110,22 @@ test_symbols() {
 	fi
 }
 
+# One example shows tests in pgTAP; where there is none, that is skipped.
+install_pgtap() {
+	[ ! -e "$("$PG_CONFIG" --sharedir)/extension/pgtap.control" ] || return 0
+	if command -v apt-get >/dev/null && { is_root || command -v sudo >/dev/null; }; then
+		apt_get install -y --no-install-recommends --no-remove "postgresql-$(major_of "$PG_CONFIG")-pgtap" \
+			>"$work/pgtap.log" 2>&1 </dev/null || true
+	fi
+	[ -e "$("$PG_CONFIG" --sharedir)/extension/pgtap.control" ] || say "There is no pgTAP for this PostgreSQL: one example is skipped"
+}
+
 main() {
 	local packages=()
 	command -v prove >/dev/null || packages+=(perl)
 	perl -MIPC::Run -e 1 2>/dev/null || packages+=(libipc-run-perl)
 	prepare ${packages[@]+"${packages[@]}"}
+	install_pgtap
 	build COPT=-Werror
 	install_domev
 	# One kind at a time: in one "make installcheck" the first kind that fails keeps the others from running.

@@ -1,4 +1,4 @@
-# pg_dump keeps the registry and the claimed ids; the restored database goes on, and publishes nothing that was published.
+# pg_dump keeps the registry, captures, failures and the claimed ids; the restored database goes on, and publishes nothing that was published.
 use strict;
 use warnings;
 
@@ -22,6 +22,15 @@ $node->safe_psql('old', q{
 	ALTER FUNCTION mapper.m OWNER TO regress_mapper;
 	SELECT domev.create_topic('t', 'internal'), domev.create_topic('o', storage => 'wal', description => 'others'),
 		domev.create_event_type('e', 'a', 't'), domev.create_mapping('m', 'e', 'mapper.m', 'o', produces => '{i}'), domev.set_source('urn:x');
+	CREATE FUNCTION mapper.fails(e domev.domain_event) RETURNS SETOF domev.integration_event STABLE
+		BEGIN ATOMIC SELECT (domev.make_integration_event('i', to_jsonb(1 / (length((e).event_type) - 8)))).*; END;
+	CREATE TABLE captured (id int PRIMARY KEY, v text, secret text);
+	SELECT domev.create_event_type('captured', 'c', 't');
+	SELECT domev.create_mapping('fails', 'captured', 'mapper.fails', 'o', on_error => 'record', timing => 'deferred');
+	SELECT domev.create_capture('c', 'captured', 'insert', 'id', 'captured', $$NEW.v <> 'it''s \\ "none"'$$, ignore => '{secret}');
+	SELECT domev.create_capture('off', 'captured', 'delete', 'id', 'captured', description => 'disabled');
+	SELECT domev.alter_capture('off', enabled => false);
+	INSERT INTO captured VALUES (1, 'x', 'y');
 	SELECT domev.emit('e', 'old', event_id => '00000000-0000-0000-0000-000000000001');
 });
 
@@ -34,7 +43,8 @@ $node->command_ok([ 'pg_restore', '--exit-on-error', '-d', $node->connstr('new2'
 
 my $registry = q{
 	SELECT * FROM domev.topics; SELECT * FROM domev.event_types; SELECT * FROM domev.mappings;
-	SELECT * FROM domev.source WHERE NOT initial; SELECT event_id FROM domev.idempotency};
+	SELECT * FROM domev.source WHERE NOT initial; SELECT event_id FROM domev.idempotency; SELECT * FROM domev.captures ORDER BY capture;
+	SELECT event_id, mapping, event, sqlstate, message, context, failed_at, attempts FROM domev.failed_mapping};
 foreach my $new (qw(new1 new2))
 {
 	is($node->safe_psql($new, $registry), $node->safe_psql('old', $registry), "$new: the same registry");
@@ -44,8 +54,12 @@ foreach my $new (qw(new1 new2))
 	$node->safe_psql($new, q{
 		SELECT domev.emit('e', 'repeated', event_id => '00000000-0000-0000-0000-000000000001');
 		SELECT domev.emit('e', 'new')});
+	is($node->safe_psql($new, q{INSERT INTO captured VALUES (2, 'x', 'y'), (3, 'it''s \\ "none"', 'y'); DELETE FROM captured;
+		SELECT aggregate_id, payload FROM domev.outbox WHERE event_type = 'captured';
+		SELECT outcome, error FROM domev.remap('fails') LIMIT 1}),
+		qq(2|{"after": {"v": "x", "id": 2}}\nfailed|22012: division by zero), "$new: captures capture, what failed can be tried again");
 }
-is(subjects(receive($node, 'new1', 'new1')), 'new new', 'what is emitted there is published, the command that was done is not repeated');
+is(subjects(receive($node, 'new1', 'new1')), 'new new 2', 'what is emitted there is published, the command that was done is not repeated');
 
 $node->stop;
 done_testing();
