@@ -183,6 +183,11 @@ CREATE FUNCTION domev.capture_change() RETURNS trigger
 COMMENT ON FUNCTION domev.capture_change() IS
 	'trigger of a capture: takes the capture''s name and definition as create_capture wrote them, emits the domain event that the change means, returns nothing; raises 39P01 when not called as such a trigger, 42501 when the table''s owner may not emit, 42703 when a column is gone, 42804 when it has another type, 22004 for an aggregate id, event type or payload that is NULL, and what emit raises';
 
+CREATE FUNCTION domev.read_definition(arguments bytea) RETURNS jsonb
+	AS 'MODULE_PATHNAME', 'domev_read_definition' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION domev.read_definition(bytea) IS
+	'takes the arguments of a trigger, as pg_trigger has them; returns the definition of the capture that they are, NULL when they are not; raises nothing';
+
 CREATE VIEW domev.captures AS
 SELECT pg_catalog.convert_from(pg_catalog.substr(t.tgargs, 1, p.first OPERATOR(pg_catalog.-) 1), pg_catalog.getdatabaseencoding()) AS capture,
 	t.tgrelid::regclass AS relation,
@@ -207,11 +212,11 @@ SELECT pg_catalog.convert_from(pg_catalog.substr(t.tgargs, 1, p.first OPERATOR(p
 	d.definition OPERATOR(pg_catalog.->>) 'description' AS description
 FROM pg_catalog.pg_trigger AS t,
 	LATERAL (SELECT pg_catalog.position(t.tgargs, '\x00'::bytea)) AS p (first),
-	LATERAL (SELECT pg_catalog.convert_from(pg_catalog.substr(t.tgargs, p.first OPERATOR(pg_catalog.+) 1,
-		pg_catalog.length(t.tgargs) OPERATOR(pg_catalog.-) p.first OPERATOR(pg_catalog.-) 1), pg_catalog.getdatabaseencoding())::jsonb) AS d (definition)
+	LATERAL (SELECT domev.read_definition(t.tgargs)) AS d (definition)
 WHERE t.tgfoid OPERATOR(pg_catalog.=) 'domev.capture_change'::pg_catalog.regproc
 	AND t.tgnargs OPERATOR(pg_catalog.=) 2::smallint
-	AND t.tgparentid OPERATOR(pg_catalog.=) 0::oid; -- not its copies on partitions
+	AND t.tgparentid OPERATOR(pg_catalog.=) 0::oid -- not its copies on partitions
+	AND d.definition IS NOT NULL; -- nor what somebody made by hand
 COMMENT ON VIEW domev.captures IS
 	'the triggers that turn changes of tables into domain events; made by create_capture, alter_capture, drop_capture';
 COMMENT ON COLUMN domev.captures.aggregate_id IS 'the columns of the aggregate''s id, separated by commas; NULL: truncate, whose id is *';
@@ -699,9 +704,9 @@ CREATE FUNCTION domev.remap(mapping text, since timestamptz DEFAULT NULL, until 
 	dry_run boolean DEFAULT false) RETURNS SETOF domev.remapped_event
 	AS 'MODULE_PATHNAME', 'domev_remap' LANGUAGE C;
 COMMENT ON FUNCTION domev.remap(uuid, text, boolean) IS
-	'takes a domain event''s id, a mapping''s name, and whether only to try; maps the event, from domev.failed_mapping or the outbox, on the state of now and publishes what comes of it, with the ids that it would have had; returns one row: published (the failure is removed), failed (one more attempt is counted) or skipped (this mapping has published it); raises 22004 for NULL, 42704 when there is no such mapping or event, and what emit raises for the transaction';
+	'takes a domain event''s id, a mapping''s name, and whether only to try; maps the event, from domev.failed_mapping or the outbox, on the state of now and publishes what comes of it, with the ids that it would have had; the event must be of the mapping''s event type; returns one row: published (the failure is removed), failed (one more attempt is counted) or skipped (this mapping has published it); raises 22004 for NULL, 42704 when there is no such mapping or event, 22023 for an event of another type, 55000 when the mapping is disabled, and what emit raises for the transaction';
 COMMENT ON FUNCTION domev.remap(text, text, boolean) IS
-	'as domev.remap(uuid, text, boolean), for an event id of type text; takes, returns and raises the same, 22P02 for an id that is no uuid';
+	'as domev.remap(uuid, text, boolean), for an event id of type text, or one that is not typed (in domev.remap(mapping, since) a time that is not typed must be named: since => ...); takes, returns and raises the same, 22P02 for an id that is no uuid';
 COMMENT ON FUNCTION domev.remap(text, timestamptz, timestamptz, text, boolean) IS
 	'takes a mapping''s name, and either nothing more: tries again what it failed to map; or a range of time (since: inclusive, until: exclusive; when the events were recorded) and an event type (NULL: the mapping''s): maps the journaled events in it that this mapping has not published; with dry_run only tries; returns a row for each event, as domev.remap(uuid, text, boolean); raises 22004 for a mapping that is NULL, 42704 when there is no such mapping, and what emit raises for the transaction';
 
@@ -737,5 +742,6 @@ BEGIN
 END $$;
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA domev FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION domev.make_integration_event(text, jsonb, text, text, bytea, text, text, jsonb) TO PUBLIC;
+GRANT EXECUTE ON FUNCTION domev.read_definition(bytea) TO PUBLIC; -- the view domev.captures calls it
 GRANT USAGE ON SCHEMA domev TO PUBLIC;
 GRANT SELECT ON domev.topics, domev.event_types, domev.mappings, domev.captures, domev.source TO PUBLIC;

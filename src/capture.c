@@ -56,13 +56,10 @@ typedef struct Row
 	bool	   *nulls;
 } Row;
 
-/* A trigger, worked out. */
+/* A trigger, worked out; in a memory context of its own, with all it points to. */
 typedef struct Capture
 {
-	Oid			trigger;		/* key */
-	Oid			relid;
-	bool		valid;			/* cleared when the table changes */
-	MemoryContext context;		/* of all that follows */
+	MemoryContext context;
 	DomevOperation operation;
 	char	   *event_type;		/* NULL: in the column */
 	Oid			emit_function;	/* the right on it is the right to emit */
@@ -82,13 +79,27 @@ typedef struct Capture
 	ExprState **virtual;		/* by column number - 1; NULL: there are none */
 } Capture;
 
-static HTAB *captures = NULL;
+/* What is known of a trigger. */
+typedef struct Entry
+{
+	Oid			trigger;		/* key */
+	Oid			relid;
+	bool		valid;			/* cleared when the table changes */
+	Capture    *capture;		/* NULL: not worked out */
+} Entry;
+
+static HTAB *captures = NULL;	/* of Entry */
+
+/* Beyond this, entries that are not valid make room: their triggers may be gone. */
+#define MANY_ENTRIES	1000
 
 static void check_call(FunctionCallInfo fcinfo);
 static Capture *get_capture(TriggerData *trigger);
 static void start_cache(void);
 static void forget_relation(Datum arg, Oid relid);
-static void work_out(Capture *capture, TriggerData *trigger);
+static void let_go(Entry *entry);
+static void make_room(void);
+static Capture *work_out(TriggerData *trigger);
 static void work_out_columns(Capture *capture, const DomevDefinition *definition, Relation relation);
 static void work_out_payload(Capture *capture, Relation relation);
 static void work_out_virtual(Capture *capture, Relation relation);
@@ -198,20 +209,62 @@ static Capture *
 get_capture(TriggerData *trigger)
 {
 	Oid			oid = trigger->tg_trigger->tgoid;
-	Capture    *capture;
+	Entry	   *entry;
 	bool		found;
 
 	if (captures == NULL)
 		start_cache();
-	capture = hash_search(captures, &oid, HASH_ENTER, &found);
-	if (!found)
+	entry = hash_search(captures, &oid, HASH_FIND, NULL);
+	if (entry != NULL && entry->valid)
+		return entry->capture;
+
+	if (hash_get_num_entries(captures) >= MANY_ENTRIES)
+		make_room();
+	entry = hash_search(captures, &oid, HASH_ENTER, &found);
+	if (found)
+		let_go(entry);
+	entry->capture = NULL;
+	entry->relid = RelationGetRelid(trigger->tg_relation);
+	entry->valid = true;		/* before anything is read: what changes from now on must be noticed */
+	PG_TRY();
 	{
-		capture->valid = false;
-		capture->context = NULL;
+		entry->capture = work_out(trigger);
 	}
-	if (!capture->valid)
-		work_out(capture, trigger);
-	return capture;
+	PG_CATCH();
+	{
+		entry->valid = false;
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+	return entry->capture;
+}
+
+/*
+ * A capture that is not valid may be in use (a cast of a column's type may
+ * write to the table), so it lives to the end of the transaction.
+ */
+static void
+let_go(Entry *entry)
+{
+	if (entry->capture != NULL)
+		MemoryContextSetParent(entry->capture->context, TopTransactionContext);
+	entry->capture = NULL;
+}
+
+static void
+make_room(void)
+{
+	HASH_SEQ_STATUS status;
+	Entry	   *entry;
+
+	hash_seq_init(&status, captures);
+	while ((entry = hash_seq_search(&status)) != NULL)
+	{
+		if (entry->valid)
+			continue;
+		let_go(entry);
+		hash_search(captures, &entry->trigger, HASH_REMOVE, NULL);
+	}
 }
 
 static void
@@ -220,7 +273,7 @@ start_cache(void)
 	HASHCTL		ctl;
 
 	ctl.keysize = sizeof(Oid);
-	ctl.entrysize = sizeof(Capture);
+	ctl.entrysize = sizeof(Entry);
 	ctl.hcxt = CacheMemoryContext;
 	captures = hash_create("domev captures", 64, &ctl, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 	CacheRegisterRelcacheCallback(forget_relation, (Datum) 0);
@@ -231,45 +284,42 @@ static void
 forget_relation(Datum arg, Oid relid)
 {
 	HASH_SEQ_STATUS status;
-	Capture    *capture;
+	Entry	   *entry;
 
 	hash_seq_init(&status, captures);
-	while ((capture = hash_seq_search(&status)) != NULL)
+	while ((entry = hash_seq_search(&status)) != NULL)
 	{
-		if (!OidIsValid(relid) || capture->relid == relid)
-			capture->valid = false;
+		if (!OidIsValid(relid) || entry->relid == relid)
+			entry->valid = false;
 	}
 }
 
-/*
- * A capture that is worked out again while it is in use (a cast of a column's
- * type may write to the table) leaves the old one to the end of the
- * transaction.
- */
-static void
-work_out(Capture *capture, TriggerData *trigger)
+static Capture *
+work_out(TriggerData *trigger)
 {
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "domev capture",
+												  ALLOCSET_SMALL_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(context);
+	Capture    *capture = palloc0(sizeof(Capture));
 	DomevDefinition definition = {0};
-	MemoryContext old;
 
-	if (capture->context != NULL)
-		MemoryContextSetParent(capture->context, TopTransactionContext);
-	capture->context = NULL;
-	capture->relid = RelationGetRelid(trigger->tg_relation);
-	capture->context = AllocSetContextCreate(CacheMemoryContext, "domev capture",
-											 ALLOCSET_SMALL_SIZES);
-	old = MemoryContextSwitchTo(capture->context);
+	capture->context = context;
 	capture->operation = TRIGGER_FIRED_BY_INSERT(trigger->tg_event) ? DOMEV_INSERT :
 		TRIGGER_FIRED_BY_UPDATE(trigger->tg_event) ? DOMEV_UPDATE :
 		TRIGGER_FIRED_BY_DELETE(trigger->tg_event) ? DOMEV_DELETE : DOMEV_TRUNCATE;
 	definition.operation = capture->operation;
-	domev_definition_from_json(trigger->tg_trigger->tgargs[1], &definition);
+	if (!domev_definition_from_json(trigger->tg_trigger->tgargs[1], &definition))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("argument of the trigger is not the definition of a capture"),
+				 errhint("Make captures with domev.create_capture.")));
 	domev_definition_check(&definition, trigger->tg_relation);
 	work_out_columns(capture, &definition, trigger->tg_relation);
 	work_out_payload(capture, trigger->tg_relation);
 	work_out_virtual(capture, trigger->tg_relation);
 	MemoryContextSwitchTo(old);
-	capture->valid = true;
+	MemoryContextSetParent(context, CacheMemoryContext);
+	return capture;
 }
 
 static void

@@ -16,7 +16,9 @@
 
 #include "catalog/pg_type.h"
 #include "definition.h"
+#include "fmgr.h"
 #include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
 #include "utils/json.h"
 #include "utils/jsonb.h"
 #include "utils/lsyscache.h"
@@ -97,22 +99,39 @@ append_list(StringInfo json, const char *name, List *strings)
 	appendStringInfoChar(json, ']');
 }
 
-/* Leaves the operation as it is.  What is not a definition raises 22023. */
-void
+/* Leaves the operation as it is.  False: that is no definition. */
+bool
 domev_definition_from_json(char *json, DomevDefinition *definition)
 {
 	char	   *problem = NULL;
 	Jsonb	   *object = domev_jsonb_in_compat(json, &problem);
 
 	if (object == NULL || !JB_ROOT_IS_OBJECT(object))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("argument of the trigger is not the definition of a capture"),
-				 errhint("Make captures with domev.create_capture.")));
+		return false;
 	for (int i = 0; i < DOMEV_CAPTURE_STRINGS; i++)
 		definition->strings[i] = get_string(object, attribute_names[i]);
 	definition->columns = get_list(object, "columns");
 	definition->ignore = get_list(object, "ignore");
+	return true;
+}
+
+PG_FUNCTION_INFO_V1(domev_read_definition);
+
+/* SQL, for domev.captures: the definition in a trigger's arguments; NULL: there is none. */
+Datum
+domev_read_definition(PG_FUNCTION_ARGS)
+{
+	bytea	   *arguments = PG_GETARG_BYTEA_PP(0);
+	char	   *name = pnstrdup(VARDATA_ANY(arguments), VARSIZE_ANY_EXHDR(arguments));
+	Size		offset = strlen(name) + 1;
+	DomevDefinition definition = {0};
+
+	if (offset >= VARSIZE_ANY_EXHDR(arguments) ||
+		!domev_definition_from_json(pnstrdup(VARDATA_ANY(arguments) + offset,
+											 VARSIZE_ANY_EXHDR(arguments) - offset), &definition))
+		PG_RETURN_NULL();
+	PG_RETURN_DATUM(DirectFunctionCall1(jsonb_in,
+										CStringGetDatum(domev_definition_to_json(&definition))));
 }
 
 /* NULL when it is not there, or no string. */
@@ -132,7 +151,7 @@ get_list(Jsonb *object, const char *name)
 	JsonbValue *value = getKeyJsonValueFromContainer(&object->root, name, strlen(name), NULL);
 	List	   *strings = NIL;
 
-	if (value == NULL || value->type != jbvBinary)
+	if (value == NULL || value->type != jbvBinary || !JsonContainerIsArray(value->val.binary.data))
 		return NIL;
 	for (uint32 i = 0; i < JsonContainerSize(value->val.binary.data); i++)
 	{

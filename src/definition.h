@@ -48,7 +48,7 @@ typedef struct DomevDefinition
 
 extern const char *domev_definition_attribute(DomevCaptureAttribute attribute);
 extern char *domev_definition_to_json(const DomevDefinition *definition);
-extern void domev_definition_from_json(char *json, DomevDefinition *definition);
+extern bool domev_definition_from_json(char *json, DomevDefinition *definition);
 extern void domev_definition_check(const DomevDefinition *definition, Relation relation);
 
 /* Columns of the relation; each raises 42703 when one is not there. */

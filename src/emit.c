@@ -218,6 +218,19 @@ domev_emit_check_circumstances(bool capture)
 				 errhint("Start the transaction with READ WRITE.")));
 }
 
+void
+domev_emit_check_trial(void)
+{
+	if (domev_mapping_running())
+		ereport(ERROR,
+				(errcode(ERRCODE_S_R_E_MODIFYING_SQL_DATA_NOT_PERMITTED),
+				 errmsg("cannot try a mapping inside a mapping")));
+	if (IsParallelWorker() || IsInParallelMode())
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_TRANSACTION_STATE),
+				 errmsg("cannot try a mapping during a parallel operation")));
+}
+
 /* What can be wrong with an event whatever the registry says. */
 static void
 check_raised(const DomevRaised *raised)

@@ -29,6 +29,9 @@ typedef struct DomevRaised
 
 /* Raises an error where no event can be raised; captures are exempt from one. */
 extern void domev_emit_check_circumstances(bool capture);
+
+/* The same where mappings shall run, but nothing be written. */
+extern void domev_emit_check_trial(void);
 extern pg_uuid_t domev_emit_event(const DomevRaised *raised);
 
 extern void domev_emit_get_arguments(FunctionCallInfo fcinfo, DomevRaised *raised);

@@ -133,7 +133,10 @@ domev_mapping_run(DomevMapping *mapping, Datum domain_event)
 	DomevMappingCall *call;
 	Caller		caller;
 
-	Assert(!running);
+	if (running)
+		ereport(ERROR,
+				(errcode(ERRCODE_S_R_E_MODIFYING_SQL_DATA_NOT_PERMITTED),
+				 errmsg("cannot run a mapping inside a mapping")));
 	prepare_call(mapping);
 	call = mapping->call;
 

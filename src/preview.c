@@ -12,10 +12,7 @@
  */
 #include "postgres.h"
 
-#include "access/parallel.h"
-#include "access/xact.h"
 #include "emit.h"
-#include "mapping.h"
 #include "portability/instr_time.h"
 #include "translation.h"
 #include "utils/fmgrprotos.h"
@@ -32,7 +29,6 @@ enum
 	PREVIEWED_ATTRIBUTES
 };
 
-static void check_circumstances(void);
 static void preview_mapping(ReturnSetInfo *rsinfo, DomevMapping *mapping,
 							const DomevDomainEvent *domain, Datum datum);
 static void put_row(ReturnSetInfo *rsinfo, const char *mapping, const DomevEvent *event,
@@ -49,7 +45,7 @@ domev_preview(PG_FUNCTION_ARGS)
 	DomevDomainEvent domain;
 	DomevEvent	event;
 
-	check_circumstances();
+	domev_emit_check_trial();
 	domev_emit_get_arguments(fcinfo, &raised);
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	domev_registry_refresh();
@@ -73,19 +69,6 @@ domev_preview(PG_FUNCTION_ARGS)
 	}
 	PG_END_TRY();
 	return (Datum) 0;
-}
-
-static void
-check_circumstances(void)
-{
-	if (domev_mapping_running())
-		ereport(ERROR,
-				(errcode(ERRCODE_S_R_E_MODIFYING_SQL_DATA_NOT_PERMITTED),
-				 errmsg("cannot preview an event inside a mapping")));
-	if (IsParallelWorker() || IsInParallelMode())
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_TRANSACTION_STATE),
-				 errmsg("cannot preview an event during a parallel operation")));
 }
 
 /* A row for each result; one without event type when there are none, or an error. */

@@ -40,6 +40,7 @@
 typedef struct Remap
 {
 	DomevMapping *mapping;
+	const char *of_type;		/* the events must be of; NULL: as asked for */
 	bool		dry_run;
 	ReturnSetInfo *rsinfo;
 	MemoryContext context;		/* reset after each event */
@@ -57,11 +58,22 @@ enum
 	"SELECT f.event_id, (f.event).event_type, (f.event).aggregate_type, (f.event).aggregate_id," \
 	" (f.event).aggregate_version, (f.event).payload, (f.event).headers, (f.event).occurred_at, false" \
 	" FROM domev.failed_mapping AS f WHERE f.mapping OPERATOR(pg_catalog.=) $1"
-#define COLUMNS_OF_JOURNAL \
+
+/*
+ * What the mapping published when the event was raised has the event's
+ * transaction.  Of one event it is looked for by that, of many at once.
+ */
+#define RESULTS_OF_ONE \
+	"LATERAL (SELECT i.causation_id, i.xact_id FROM domev.outbox AS i" \
+	" WHERE i.mapping OPERATOR(pg_catalog.=) $1 AND i.causation_id OPERATOR(pg_catalog.=) o.event_id" \
+	" AND i.xact_id OPERATOR(pg_catalog.=) o.xact_id AND i.recorded_at OPERATOR(pg_catalog.>=) o.recorded_at LIMIT 1)"
+#define RESULTS_OF_MANY \
+	"(SELECT DISTINCT i.causation_id, i.xact_id FROM domev.outbox AS i WHERE i.mapping OPERATOR(pg_catalog.=) $1" \
+	" AND ($3 IS NULL OR i.recorded_at OPERATOR(pg_catalog.>=) $3))"
+#define COLUMNS_OF_JOURNAL(results) \
 	"SELECT o.event_id, o.event_type, o.aggregate_type, o.aggregate_id, o.aggregate_version," \
 	" o.payload::pg_catalog.jsonb, o.headers::pg_catalog.jsonb, o.occurred_at, p.causation_id IS NOT NULL OR r.event_id IS NOT NULL" \
-	" FROM domev.outbox AS o LEFT JOIN (SELECT DISTINCT i.causation_id, i.xact_id FROM domev.outbox AS i" \
-	" WHERE i.mapping OPERATOR(pg_catalog.=) $1 AND i.causation_id IS NOT NULL) AS p" \
+	" FROM domev.outbox AS o LEFT JOIN " results " AS p" \
 	" ON p.causation_id OPERATOR(pg_catalog.=) o.event_id AND p.xact_id OPERATOR(pg_catalog.=) o.xact_id" \
 	" LEFT JOIN domev.remapped AS r ON r.event_id OPERATOR(pg_catalog.=) o.event_id AND r.mapping OPERATOR(pg_catalog.=) $1" \
 	" WHERE o.mapping IS NULL"
@@ -73,6 +85,9 @@ static void remap_batch(Remap *remap, SPITupleTable *table, uint64 count);
 static void remap_row(Remap *remap, HeapTuple tuple, TupleDesc tupdesc);
 static bool get_event(HeapTuple tuple, TupleDesc tupdesc, DomevDomainEvent *domain);
 static void remap_event(Remap *remap, const DomevDomainEvent *domain);
+static void try_event(Remap *remap, const DomevDomainEvent *domain, bool published);
+static char *describe(const ErrorData *error);
+static void release(Remap *remap, const DomevDomainEvent *domain);
 static bool claim(Remap *remap, const DomevDomainEvent *domain);
 static void put_row(Remap *remap, const DomevDomainEvent *domain, const char *outcome,
 					int events, const char *error);
@@ -104,7 +119,7 @@ domev_remap(PG_FUNCTION_ARGS)
 	{
 		domev_params_add(&params, TIMESTAMPTZOID, PG_GETARG_DATUM(1), PG_ARGISNULL(1));
 		domev_params_add(&params, TIMESTAMPTZOID, PG_GETARG_DATUM(2), PG_ARGISNULL(2));
-		remap_found(&remap, COLUMNS_OF_JOURNAL
+		remap_found(&remap, COLUMNS_OF_JOURNAL(RESULTS_OF_MANY)
 					" AND o.event_type OPERATOR(pg_catalog.=) $2"
 					" AND ($3 IS NULL OR o.recorded_at OPERATOR(pg_catalog.>=) $3)"
 					" AND ($4 IS NULL OR o.recorded_at OPERATOR(pg_catalog.<) $4)"
@@ -134,17 +149,18 @@ domev_remap_event(PG_FUNCTION_ARGS)
 		id = DirectFunctionCall1(uuid_in, CStringGetDatum(TextDatumGetCString(id)));
 
 	remap_start(fcinfo, mapping, domev_argument_flag(fcinfo, 2), &remap);
+	remap.of_type = remap.mapping->event_type;
 	domev_params_add_string(&params, mapping);
 	domev_params_add(&params, UUIDOID, id, false);
 	remap_found(&remap, psprintf(COLUMNS_OF_FAILURE " AND f.event_id OPERATOR(pg_catalog.=) $2 %s",
 								 remap.dry_run ? "" : "FOR UPDATE"), &params);
 	if (remap.found == 0)
-		remap_found(&remap, COLUMNS_OF_JOURNAL " AND o.event_id OPERATOR(pg_catalog.=) $2"
+		remap_found(&remap, COLUMNS_OF_JOURNAL(RESULTS_OF_ONE) " AND o.event_id OPERATOR(pg_catalog.=) $2"
 					" AND o.recorded_at OPERATOR(pg_catalog.>=) (domev.time_of_id($2) OPERATOR(pg_catalog.-) '1 minute'::pg_catalog.interval)"
 					" AND o.recorded_at OPERATOR(pg_catalog.<=) (domev.time_of_id($2) OPERATOR(pg_catalog.+) '1 hour'::pg_catalog.interval)"
 					" LIMIT 1", &params);
 	if (remap.found == 0)
-		remap_found(&remap, COLUMNS_OF_JOURNAL " AND o.event_id OPERATOR(pg_catalog.=) $2 LIMIT 1", &params);
+		remap_found(&remap, COLUMNS_OF_JOURNAL(RESULTS_OF_ONE) " AND o.event_id OPERATOR(pg_catalog.=) $2 LIMIT 1", &params);
 	if (remap.found == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
@@ -156,7 +172,9 @@ domev_remap_event(PG_FUNCTION_ARGS)
 static void
 remap_start(FunctionCallInfo fcinfo, const char *mapping, bool dry_run, Remap *remap)
 {
-	if (!dry_run)
+	if (dry_run)
+		domev_emit_check_trial();
+	else
 		domev_emit_check_circumstances(false);
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	memset(remap, 0, sizeof(Remap));
@@ -250,9 +268,22 @@ static void
 remap_row(Remap *remap, HeapTuple tuple, TupleDesc tupdesc)
 {
 	DomevDomainEvent domain;
+	bool		published = get_event(tuple, tupdesc, &domain);
 
-	if (get_event(tuple, tupdesc, &domain))
+	if (remap->of_type != NULL && strcmp(domain.event_type, remap->of_type) != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("event is of type \"%s\", but mapping \"%s\" is of type \"%s\"",
+						domain.event_type, remap->mapping->name, remap->of_type),
+				 errhint("To map events of another type, name it: domev.remap(mapping, since => ..., event_type => ...).")));
+	if (remap->dry_run)
+		try_event(remap, &domain, published);
+	else if (published || !claim(remap, &domain))
+	{
+		/* What another session has published meanwhile may have failed here before. */
+		domev_failure_forget(remap->mapping->name, &domain.event_id);
 		put_row(remap, &domain, "skipped", 0, NULL);
+	}
 	else
 		remap_event(remap, &domain);
 }
@@ -280,6 +311,22 @@ get_event(HeapTuple tuple, TupleDesc tupdesc, DomevDomainEvent *domain)
 }
 
 static void
+try_event(Remap *remap, const DomevDomainEvent *domain, bool published)
+{
+	List	   *translations = NIL;
+	ErrorData  *error;
+
+	if (published)
+		put_row(remap, domain, "skipped", 0, NULL);
+	else if (domev_translation_try(remap->mapping, domain, domev_translation_datum(domain),
+								   &translations, &error))
+		put_row(remap, domain, "published", list_length(translations), NULL);
+	else
+		put_row(remap, domain, "failed", 0, describe(error));
+}
+
+/* The event is claimed. */
+static void
 remap_event(Remap *remap, const DomevDomainEvent *domain)
 {
 	Datum		datum = domev_translation_datum(domain);
@@ -289,25 +336,23 @@ remap_event(Remap *remap, const DomevDomainEvent *domain)
 
 	if (!domev_translation_try(remap->mapping, domain, datum, &translations, &error))
 	{
-		if (!remap->dry_run)
-			domev_failure_record(remap->mapping->name, datum, &domain->event_id, error);
-		put_row(remap, domain, "failed", 0,
-				psprintf("%s: %s", unpack_sql_state(error->sqlerrcode), error->message));
+		release(remap, domain);
+		domev_failure_record(remap->mapping->name, datum, &domain->event_id, error);
+		put_row(remap, domain, "failed", 0, describe(error));
 		return;
 	}
-	if (!remap->dry_run)
-	{
-		if (!claim(remap, domain))
-		{
-			put_row(remap, domain, "skipped", 0, NULL);
-			return;
-		}
-		outbox = domev_outbox_open();
-		domev_translation_put(outbox, translations);
-		domev_outbox_close(outbox);
-		domev_failure_forget(remap->mapping->name, &domain->event_id);
-	}
+	outbox = domev_outbox_open();
+	domev_translation_put(outbox, translations);
+	domev_outbox_close(outbox);
+	domev_failure_forget(remap->mapping->name, &domain->event_id);
 	put_row(remap, domain, "published", list_length(translations), NULL);
+}
+
+static char *
+describe(const ErrorData *error)
+{
+	return psprintf("%s: %s", unpack_sql_state(error->sqlerrcode),
+					error->message ? error->message : "");
 }
 
 /* False: another session has mapped it meanwhile.  Waits for one that is about to. */
@@ -321,6 +366,18 @@ claim(Remap *remap, const DomevDomainEvent *domain)
 	return domev_statement_execute("INSERT INTO domev.remapped (event_id, mapping, xact_id, remapped_at)"
 								   " VALUES ($1, $2, pg_catalog.pg_current_xact_id(), pg_catalog.clock_timestamp())"
 								   " ON CONFLICT DO NOTHING", &params) == 1;
+}
+
+/* The mapping has failed once more. */
+static void
+release(Remap *remap, const DomevDomainEvent *domain)
+{
+	DomevParams params = {0};
+
+	domev_params_add(&params, UUIDOID, UUIDPGetDatum(&domain->event_id), false);
+	domev_params_add_string(&params, remap->mapping->name);
+	domev_statement_execute("DELETE FROM domev.remapped WHERE event_id OPERATOR(pg_catalog.=) $1"
+							" AND mapping OPERATOR(pg_catalog.=) $2", &params);
 }
 
 /* In the order of the attributes of domev.remapped_event. */

@@ -67,6 +67,7 @@ static void watch_transactions(void);
 static void forget_all(XactEvent event, void *arg);
 static void end_subtransaction(SubXactEvent event, SubTransactionId subxact,
 							   SubTransactionId parent, void *arg);
+static int	keep_two(int n, SubTransactionId parent);
 static void report_second(const Aggregate *first, const char *type, const char *id);
 static DomevText copy_text(DomevText text);
 static void put_emitted(ReturnSetInfo *rsinfo, const DomevEvent *event);
@@ -141,8 +142,27 @@ end_subtransaction(SubXactEvent event, SubTransactionId subxact, SubTransactionI
 			break;
 		entry->subxact = parent;
 	}
-	if (!commit)
-		aggregates = list_truncate(aggregates, n);
+	if (commit)
+		n = keep_two(n, parent);
+	aggregates = list_truncate(aggregates, n);
+}
+
+/*
+ * n: where the entries begin that the parent has just been given.  It needs
+ * two at most: any further aggregate differs from one of them.  Returns the
+ * number of entries to keep.
+ */
+static int
+keep_two(int n, SubTransactionId parent)
+{
+	while (n > 0 && ((Aggregate *) list_nth(aggregates, n - 1))->subxact == parent)
+		n--;
+	for (int i = n + 2; i < list_length(aggregates); i++)
+	{
+		if (((Aggregate *) list_nth(aggregates, i))->warned)
+			((Aggregate *) list_nth(aggregates, n + 1))->warned = true;
+	}
+	return Min(n + 2, list_length(aggregates));
 }
 
 /* ----------------------------------------------------------------
@@ -173,7 +193,7 @@ domev_transaction_check_aggregate(const char *aggregate_type, const char *aggreg
 		if (strcmp(known->id, aggregate_id) == 0 && strcmp(known->type, aggregate_type) == 0)
 			return;
 		other = other ? other : known;
-		warned = warned || known->warned;
+		warned = warned || (known->warned && aggregate_guard == GUARD_WARNING);
 	}
 	if (other != NULL && !warned)
 		report_second(other, aggregate_type, aggregate_id);
@@ -241,8 +261,14 @@ domev_transaction_note(const DomevEvent *event)
 static DomevText
 copy_text(DomevText text)
 {
-	if (text.data != NULL)
-		text.data = pnstrdup(text.data, text.size);
+	char	   *copy;
+
+	if (text.data == NULL)
+		return text;
+	copy = palloc(text.size + 1);	/* bytes may contain zeros */
+	memcpy(copy, text.data, text.size);
+	copy[text.size] = '\0';
+	text.data = copy;
 	return text;
 }
 

@@ -128,10 +128,9 @@ domev_translation_try(DomevMapping *mapping, const DomevDomainEvent *domain,
 	}
 	PG_CATCH();
 	{
+		/* The subtransaction must go even if the error goes on: who catches it ends his own. */
 		MemoryContextSwitchTo(context);
 		*error = CopyErrorData();
-		if (!may_be_recorded((*error)->sqlerrcode))
-			PG_RE_THROW();
 		FlushErrorState();
 		RollbackAndReleaseCurrentSubTransaction();
 		succeeded = false;
@@ -139,6 +138,8 @@ domev_translation_try(DomevMapping *mapping, const DomevDomainEvent *domain,
 	PG_END_TRY();
 	MemoryContextSwitchTo(context);
 	CurrentResourceOwner = owner;
+	if (!succeeded && !may_be_recorded((*error)->sqlerrcode))
+		ReThrowError(*error);
 	return succeeded;
 }
 

@@ -21,11 +21,13 @@
 #include "access/xact.h"
 #include "argument.h"
 #include "catalog.h"
+#include "catalog/catalog.h"
 #include "catalog/dependency.h"
 #include "catalog/indexing.h"
 #include "catalog/objectaddress.h"
 #include "catalog/pg_depend.h"
 #include "catalog/pg_trigger.h"
+#include "commands/tablecmds.h"
 #include "commands/trigger.h"
 #include "definition.h"
 #include "miscadmin.h"
@@ -62,7 +64,12 @@ static Oid	capture_function(void);
 static DomevOperation get_operation(FunctionCallInfo fcinfo, int arg);
 static DomevOperation operation_of(int16 type);
 static Relation open_captured(Oid relid);
-static void check_relation(Relation relation);
+static void check_relation(Oid relid);
+static bool is_star(Node *node);
+static bool is_any_given(const DomevDefinition *given);
+static CaptureTrigger *lock_trigger(const char *capture, bool missing_ok, Relation *relation);
+static void enable_trigger(CaptureTrigger *trigger, bool enable);
+static void condition_context(void *arg);
 static void get_attributes(FunctionCallInfo fcinfo, int first, int description,
 						   DomevDefinition *definition);
 static void merge_attributes(FunctionCallInfo fcinfo, const DomevDefinition *given,
@@ -101,8 +108,8 @@ domev_create_capture(PG_FUNCTION_ARGS)
 	get_attributes(fcinfo, 3, 14, &definition);
 	domev_event_check_name("capture", domev_text(trigger.capture), DOMEV_MAX_NAME - strlen(PREFIX));
 
-	domev_catalog_lock();
 	relation = open_captured(PG_GETARG_OID(1));
+	domev_catalog_lock();
 	if (find_trigger(trigger.capture) != NULL)
 	{
 		bool		if_not_exists = domev_argument_flag(fcinfo, 15);
@@ -132,20 +139,21 @@ domev_alter_capture(PG_FUNCTION_ARGS)
 	char	   *capture = domev_argument_required(fcinfo, 0, "capture");
 	DomevDefinition given = {0};
 	DomevDefinition definition = {0};
-	CaptureTrigger    *trigger;
+	CaptureTrigger *trigger;
 	Relation	relation;
 
 	domev_argument_check_reset(fcinfo, 14, resettable);
 	get_attributes(fcinfo, 1, 13, &given);
-	domev_catalog_lock();
-	trigger = need_trigger(capture, false);
-	relation = open_captured(trigger->relid);
+	trigger = lock_trigger(capture, false, &relation);
 	definition.operation = operation_of(trigger->type);
-	domev_definition_from_json(trigger->definition, &definition);
+	(void) domev_definition_from_json(trigger->definition, &definition);
 	merge_attributes(fcinfo, &given, &definition);
 	if (!PG_ARGISNULL(12) && PG_GETARG_BOOL(12) == (trigger->enabled == TRIGGER_DISABLED))
-		trigger->enabled = PG_GETARG_BOOL(12) ? TRIGGER_FIRES_ON_ORIGIN : TRIGGER_DISABLED;
-	put_trigger(trigger, &definition, relation, true);
+		enable_trigger(trigger, PG_GETARG_BOOL(12));
+
+	/* What is only enabled or disabled need not fit its table any more. */
+	if (PG_ARGISNULL(12) || is_any_given(&given) || !PG_ARGISNULL(14))
+		put_trigger(trigger, &definition, relation, true);
 	table_close(relation, NoLock);
 	PG_RETURN_VOID();
 }
@@ -154,17 +162,17 @@ Datum
 domev_drop_capture(PG_FUNCTION_ARGS)
 {
 	char	   *capture = domev_argument_required(fcinfo, 0, "capture");
-	CaptureTrigger    *trigger;
+	CaptureTrigger *trigger;
+	Relation	relation;
 	ObjectAddress object;
 
-	domev_catalog_lock();
-	trigger = need_trigger(capture, domev_argument_flag(fcinfo, 1));
+	trigger = lock_trigger(capture, domev_argument_flag(fcinfo, 1), &relation);
 	if (trigger == NULL)
 		PG_RETURN_VOID();
-	table_close(open_captured(trigger->relid), NoLock);
 	ObjectAddressSet(object, TriggerRelationId, trigger->oid);
 	performDeletion(&object, DROP_RESTRICT, 0);
 	CommandCounterIncrement();
+	table_close(relation, NoLock);
 	PG_RETURN_VOID();
 }
 
@@ -176,10 +184,10 @@ domev_trigger_emitting(const char *event_type)
 
 	foreach(lc, find_triggers())
 	{
-		CaptureTrigger    *trigger = lfirst(lc);
+		CaptureTrigger *trigger = lfirst(lc);
 		DomevDefinition definition = {0};
 
-		domev_definition_from_json(trigger->definition, &definition);
+		(void) domev_definition_from_json(trigger->definition, &definition);
 		if (definition.strings[DOMEV_CAPTURE_EVENT_TYPE] != NULL &&
 			strcmp(definition.strings[DOMEV_CAPTURE_EVENT_TYPE], event_type) == 0)
 			return trigger->capture;
@@ -249,44 +257,65 @@ merge_attributes(FunctionCallInfo fcinfo, const DomevDefinition *given, DomevDef
 		definition->ignore = NIL;
 }
 
+static bool
+is_any_given(const DomevDefinition *given)
+{
+	bool		any = given->columns != NIL || given->ignore != NIL;
+
+	for (int i = 0; i < DOMEV_CAPTURE_STRINGS; i++)
+		any = any || given->strings[i] != NULL;
+	return any;
+}
+
 /* ----------------------------------------------------------------
  *		Checks
  * ----------------------------------------------------------------
  */
 
-/* Opens a table that can be captured and that the caller owns, and keeps others from writing to it. */
+/*
+ * Opens a table that can be captured and that the caller owns, and keeps
+ * others from writing to it.  Checked before it is locked: nobody may hold up
+ * the writers of somebody else's table.  And again after that, as it may have
+ * changed while we waited.
+ */
 static Relation
 open_captured(Oid relid)
 {
-	Relation	relation = try_relation_open(relid, ShareRowExclusiveLock);
+	Relation	relation;
 
-	if (relation == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_TABLE),
-				 errmsg("relation with OID %u does not exist", relid)));
-	check_relation(relation);
-	if (!object_ownercheck(RelationRelationId, relid, GetUserId()))
-		aclcheck_error(ACLCHECK_NOT_OWNER, get_relkind_objtype(relation->rd_rel->relkind),
-					   RelationGetRelationName(relation));
+	check_relation(relid);
+	relation = try_relation_open(relid, ShareRowExclusiveLock);
+	check_relation(relid);
 	return relation;
 }
 
 static void
-check_relation(Relation relation)
+check_relation(Oid relid)
 {
-	char	   *schema = get_namespace_name(RelationGetNamespace(relation));
+	char		relkind = get_rel_relkind(relid);
+	char	   *name = get_rel_name(relid);
+	char	   *schema = get_namespace_name(get_rel_namespace(relid));
 
-	if (relation->rd_rel->relkind != RELKIND_RELATION &&
-		relation->rd_rel->relkind != RELKIND_PARTITIONED_TABLE)
+	if (name == NULL || schema == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("relation with OID %u does not exist", relid)));
+	if (relkind != RELKIND_RELATION && relkind != RELKIND_PARTITIONED_TABLE)
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
-				 errmsg("cannot capture changes of \"%s\"", RelationGetRelationName(relation)),
+				 errmsg("cannot capture changes of \"%s\"", name),
 				 errdetail("Only ordinary and partitioned tables can be captured.")));
-	if (schema != NULL && strcmp(schema, DOMEV_SCHEMA) == 0)
+	if (strcmp(schema, DOMEV_SCHEMA) == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
-				 errmsg("cannot capture changes of \"%s\"", RelationGetRelationName(relation)),
+				 errmsg("cannot capture changes of \"%s\"", name),
 				 errdetail("It is one of domev's own tables.")));
+	if (IsCatalogRelationOid(relid))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied: \"%s\" is a system catalog", name)));
+	if (!object_ownercheck(RelationRelationId, relid, GetUserId()))
+		aclcheck_error(ACLCHECK_NOT_OWNER, get_relkind_objtype(relkind), name);
 }
 
 /* One that a column names is looked for when the event is raised. */
@@ -327,12 +356,19 @@ parse_condition(const char *condition)
 	plain.type = T_SelectStmt;
 	plain.targetList = select->targetList;
 	if (target == NULL || target->name != NULL || target->indirection != NIL ||
-		!equal(&plain, select))
+		is_star(target->val) || !equal(&plain, select))
 		ereport(ERROR,
 				(errcode(ERRCODE_SYNTAX_ERROR),
 				 errmsg("condition of the capture is not an expression"),
 				 errhint("Give what could stand in WHEN (...) of CREATE TRIGGER, such as OLD.status <> NEW.status.")));
 	return target->val;
+}
+
+/* "*" can stand for columns, but is no expression; PostgreSQL would crash on it. */
+static bool
+is_star(Node *node)
+{
+	return IsA(node, ColumnRef) && IsA(linitial(((ColumnRef *) node)->fields), A_Star);
 }
 
 /* ----------------------------------------------------------------
@@ -345,16 +381,35 @@ put_trigger(const CaptureTrigger *trigger, const DomevDefinition *definition, Re
 {
 	CreateTrigStmt *stmt;
 	ObjectAddress object;
-	const char *condition = definition->strings[DOMEV_CAPTURE_CONDITION];
+	char	   *condition = definition->strings[DOMEV_CAPTURE_CONDITION];
+	ErrorContextCallback context;
 
 	domev_definition_check(definition, relation);
 	check_event_type(definition);
+	context.callback = condition_context;
+	context.arg = condition;
+	context.previous = error_context_stack;
+	error_context_stack = &context;
 	stmt = make_statement(trigger, definition, relation, replace);
 	object = CreateTriggerFiringOn(stmt, condition, RelationGetRelid(relation), InvalidOid, InvalidOid,
 								   InvalidOid, capture_function(), InvalidOid, NULL, false, false,
 								   trigger->enabled);
+	error_context_stack = context.previous;
 	depend_on_columns(object, definition, relation);
 	CommandCounterIncrement();
+}
+
+/* Errors point into the condition, not into the statement that called us. */
+static void
+condition_context(void *arg)
+{
+	int			position = geterrposition();
+
+	if (arg == NULL || position <= 0)
+		return;
+	errposition(0);
+	internalerrposition(position);
+	internalerrquery(arg);
 }
 
 static CreateTrigStmt *
@@ -393,8 +448,6 @@ depend_on_columns(ObjectAddress trigger, const DomevDefinition *definition, Rela
 	}
 	foreach(lc, definition->columns)
 		columns = lappend_int(columns, domev_definition_column(relation, lfirst(lc)));
-	foreach(lc, definition->ignore)
-		columns = lappend_int(columns, domev_definition_column(relation, lfirst(lc)));
 	foreach(lc, columns)
 	{
 		ObjectAddress column;
@@ -421,11 +474,49 @@ operation_of(int16 type)
 	return TRIGGER_FOR_DELETE(type) ? DOMEV_DELETE : DOMEV_TRUNCATE;
 }
 
+/*
+ * Locks the table of a capture and then the registry; NULL, and neither is
+ * locked: there is no such capture, and that is a notice.  The capture may
+ * have gone while we waited.
+ */
+static CaptureTrigger *
+lock_trigger(const char *capture, bool missing_ok, Relation *relation)
+{
+	CaptureTrigger *trigger = need_trigger(capture, missing_ok);
+	Oid			oid;
+
+	if (trigger == NULL)
+		return NULL;
+	oid = trigger->oid;
+	*relation = open_captured(trigger->relid);
+	domev_catalog_lock();
+	trigger = need_trigger(capture, false);
+	if (trigger->oid != oid)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_IN_USE),
+				 errmsg("capture \"%s\" was changed by a concurrent transaction", capture),
+				 errhint("Retry.")));
+	return trigger;
+}
+
+/* As ALTER TABLE ... ENABLE | DISABLE TRIGGER, partitions included. */
+static void
+enable_trigger(CaptureTrigger *trigger, bool enable)
+{
+	AlterTableCmd *command = makeNode(AlterTableCmd);
+
+	command->subtype = enable ? AT_EnableTrig : AT_DisableTrig;
+	command->name = trigger->name;
+	AlterTableInternal(trigger->relid, list_make1(command), true);
+	CommandCounterIncrement();
+	trigger->enabled = enable ? TRIGGER_FIRES_ON_ORIGIN : TRIGGER_DISABLED;
+}
+
 /* NULL: there is none, and that is a notice. */
 static CaptureTrigger *
 need_trigger(const char *capture, bool missing_ok)
 {
-	CaptureTrigger    *trigger = find_trigger(capture);
+	CaptureTrigger *trigger = find_trigger(capture);
 
 	if (trigger == NULL)
 		ereport(missing_ok ? NOTICE : ERROR,
@@ -438,16 +529,25 @@ need_trigger(const char *capture, bool missing_ok)
 static CaptureTrigger *
 find_trigger(const char *capture)
 {
+	CaptureTrigger *found = NULL;
 	ListCell   *lc;
 
 	foreach(lc, find_triggers())
 	{
-		CaptureTrigger    *trigger = lfirst(lc);
+		CaptureTrigger *trigger = lfirst(lc);
 
-		if (strcmp(trigger->capture, capture) == 0)
-			return trigger;
+		if (strcmp(trigger->capture, capture) != 0)
+			continue;
+		if (found != NULL)
+			ereport(ERROR,
+					(errcode(ERRCODE_DUPLICATE_OBJECT),
+					 errmsg("there are several captures \"%s\"", capture),
+					 errdetail("One is a trigger of \"%s\", another one of \"%s\".",
+							   get_rel_name(found->relid), get_rel_name(trigger->relid)),
+					 errhint("One was made by hand; drop it with DROP TRIGGER.")));
+		found = trigger;
 	}
-	return NULL;
+	return found;
 }
 
 /* All captures, a list of CaptureTrigger *: what depends on the trigger function. */
@@ -468,7 +568,7 @@ find_triggers(void)
 	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
 		Form_pg_depend form = (Form_pg_depend) GETSTRUCT(tuple);
-		CaptureTrigger    *trigger = form->classid == TriggerRelationId ? read_trigger(form->objid) : NULL;
+		CaptureTrigger *trigger = form->classid == TriggerRelationId ? read_trigger(form->objid) : NULL;
 
 		if (trigger != NULL)
 			triggers = lappend(triggers, trigger);
@@ -483,7 +583,8 @@ static CaptureTrigger *
 read_trigger(Oid oid)
 {
 	Relation	pg_trigger = table_open(TriggerRelationId, AccessShareLock);
-	CaptureTrigger    *trigger = NULL;
+	CaptureTrigger *trigger = NULL;
+	DomevDefinition ignored = {0};
 	ScanKeyData key;
 	SysScanDesc scan;
 	HeapTuple	tuple;
@@ -507,6 +608,8 @@ read_trigger(Oid oid)
 			trigger->enabled = form->tgenabled;
 			trigger->capture = pstrdup(VARDATA_ANY(DatumGetByteaPP(args)));
 			trigger->definition = pstrdup(VARDATA_ANY(DatumGetByteaPP(args)) + strlen(trigger->capture) + 1);
+			if (!domev_definition_from_json(trigger->definition, &ignored))
+				trigger = NULL;
 		}
 	}
 	systable_endscan(scan);

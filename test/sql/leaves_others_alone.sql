@@ -25,8 +25,8 @@ WHERE refclassid = 'pg_extension'::regclass AND refobjid = (SELECT oid FROM pg_e
 	AND obj_description(objid, classid::regclass::name) IS NULL
 	-- the row and array types that PostgreSQL makes are members of their own from 16 on
 	AND NOT (classid = 'pg_type'::regclass AND objid NOT IN (SELECT reltype FROM pg_class WHERE relkind = 'c')) ORDER BY 1;
--- public may execute one function, read the registry, and nothing else
-SELECT oid::regprocedure FROM pg_proc WHERE pronamespace = 'domev'::regnamespace AND has_function_privilege('public', oid, 'EXECUTE');
+-- public may execute what maps and what the views of the registry call, read the registry, and nothing else
+SELECT oid::regprocedure FROM pg_proc WHERE pronamespace = 'domev'::regnamespace AND has_function_privilege('public', oid, 'EXECUTE') ORDER BY oid::regprocedure::text COLLATE "C";
 SELECT relname, string_agg(privilege, ' ' ORDER BY privilege) FROM pg_class, unnest('{SELECT,INSERT,UPDATE,DELETE,TRUNCATE,REFERENCES,TRIGGER}'::text[]) AS privilege
 WHERE relnamespace = 'domev'::regnamespace AND relkind IN ('r', 'p', 'v') AND has_table_privilege('public', oid, privilege) GROUP BY 1 ORDER BY 1;
 SELECT has_schema_privilege('public', 'domev', 'CREATE');
@@ -48,7 +48,7 @@ SELECT relname FROM pg_class WHERE relnamespace = 'domev'::regnamespace AND relk
 	AND has_table_privilege('regress_reporting', oid, 'SELECT, INSERT, UPDATE, DELETE, TRUNCATE') ORDER BY 1;
 SELECT relname FROM pg_class WHERE relnamespace = 'domev'::regnamespace AND relkind IN ('r', 'p')
 	AND has_table_privilege('regress_reporting', oid, 'INSERT, UPDATE, DELETE, TRUNCATE');
-SELECT proname FROM pg_proc WHERE pronamespace = 'domev'::regnamespace AND has_function_privilege('regress_reporting', oid, 'EXECUTE');
+SELECT proname FROM pg_proc WHERE pronamespace = 'domev'::regnamespace AND has_function_privilege('regress_reporting', oid, 'EXECUTE') ORDER BY proname;
 SELECT has_schema_privilege('regress_reporting', 'domev', 'CREATE');
 DROP ROLE regress_reporting;
 

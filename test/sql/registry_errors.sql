@@ -75,9 +75,9 @@ SELECT try($$SELECT domev.create_mapping('m1', 'missing', 'shop.good')$$);
 SELECT try($$SELECT domev.create_mapping('m1', 'e2', 'shop.good', topic => 'missing')$$);
 SELECT try($$SELECT domev.create_mapping('m1', 'e2', NULL)$$);
 SELECT try($$SELECT domev.create_mapping('m1', 'e2', 'shop.good', timing => 'later')$$);
-SELECT try($$SELECT domev.create_mapping('m1', 'e2', 'shop.good', timing => 'deferred')$$);
+SELECT try($$SELECT domev.create_mapping('m1', 'e2', 'shop.good', timing => NULL)$$);
 SELECT try($$SELECT domev.create_mapping('m1', 'e2', 'shop.good', on_error => 'ignore')$$);
-SELECT try($$SELECT domev.create_mapping('m1', 'e2', 'shop.good', on_error => 'record')$$);
+SELECT try($$SELECT domev.create_mapping('m1', 'e2', 'shop.good', on_error => NULL)$$);
 SELECT try($$SELECT domev.create_mapping('m1', 'e2', 'shop.good', produces => '{}')$$);
 SELECT try($$SELECT domev.create_mapping('m1', 'e2', 'shop.good', produces => '{a,NULL}')$$);
 SELECT try($$SELECT domev.create_mapping('m1', 'e2', 'shop.good', produces => '{{a},{b}}')$$);
@@ -85,7 +85,9 @@ SELECT try($$SELECT domev.create_mapping('m1', 'e2', 'shop.good', produces => AR
 SELECT try($$SELECT domev.create_mapping('m1', 'e2', 'shop.good', produces => ARRAY[repeat('x', 255)])$$);
 SELECT try($$SELECT domev.create_mapping(repeat('m', 64), 'e2', 'shop.good')$$);
 SELECT try($$SELECT domev.alter_mapping('m1', function => 'shop.path')$$);
-SELECT try($$SELECT domev.alter_mapping('m1', timing => 'deferred')$$);
+SELECT try($$SELECT domev.alter_mapping('m1', timing => 'Deferred')$$);
+SELECT try($$SELECT domev.alter_mapping('m1', on_error => '')$$);
+SELECT try($$SELECT domev.alter_mapping('m1', reset => '{timing}')$$);
 SELECT try($$SELECT domev.alter_mapping('m1', reset => '{function}')$$);
 
 -- source
