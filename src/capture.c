@@ -225,7 +225,8 @@ get_capture(TriggerData *trigger)
 		let_go(entry);
 	entry->capture = NULL;
 	entry->relid = RelationGetRelid(trigger->tg_relation);
-	entry->valid = true;		/* before anything is read: what changes from now on must be noticed */
+	entry->valid = true;		/* before anything is read: what changes from
+								 * now on must be noticed */
 	PG_TRY();
 	{
 		entry->capture = work_out(trigger);
@@ -537,7 +538,10 @@ is_same(Form_pg_attribute att, const Row *before, const Row *after)
 		return before->nulls[n] && after->nulls[n];
 	if (att->attlen == -1)
 	{
-		/* An UPDATE that leaves a value out of line as it was keeps the pointer to it. */
+		/*
+		 * An UPDATE that leaves a value out of line as it was keeps the
+		 * pointer to it.
+		 */
 		old_value = (struct varlena *) DatumGetPointer(before->values[n]);
 		new_value = (struct varlena *) DatumGetPointer(after->values[n]);
 		if (VARATT_IS_EXTERNAL_ONDISK(old_value) && VARATT_IS_EXTERNAL_ONDISK(new_value) &&
@@ -618,7 +622,10 @@ raise_event(Capture *capture, const Row *before, const Row *after, List *changes
 	if (is_given(&capture->event_id_column, row))
 		raised.event_id = DatumGetUUIDP(row->values[capture->event_id_column.number - 1]);
 
-	/* Nothing of the capture is used from here on: what a mapping does may make it be worked out again. */
+	/*
+	 * Nothing of the capture is used from here on: what a mapping does may
+	 * make it be worked out again.
+	 */
 	domev_emit_event(&raised);
 }
 
@@ -639,9 +646,10 @@ make_aggregate_id(Capture *capture, const Row *row)
 			raise_null("aggregate_id");
 		if (capture->id_count == 1)
 			return text;
+
 		if (i > 0)
 			appendStringInfoChar(&id, ',');
-		for (; *text != '\0'; text++)
+		for (; *text !='\0'; text ++)
 		{
 			if (*text == ',' || *text == '\\')
 				appendStringInfoChar(&id, '\\');

@@ -57,7 +57,7 @@ domev_create_topic(PG_FUNCTION_ARGS)
 	char	   *scope = domev_argument_required(fcinfo, 1, "scope");
 	char	   *storage = domev_argument_required(fcinfo, 2, "storage");
 	DomevTopic	existing;
-	DomevParams		params = {0};
+	DomevParams params = {0};
 
 	domev_event_check_topic(domev_text(topic));
 	domev_argument_check_choice("scope", scope, "internal", "external");
@@ -75,7 +75,7 @@ domev_create_topic(PG_FUNCTION_ARGS)
 	domev_params_add_string(&params, storage);
 	add_arg(&params, fcinfo, 3, TEXTOID);	/* description */
 	domev_statement_execute("INSERT INTO domev.topics (topic, scope, storage, description)"
-			" VALUES ($1, $2, $3, $4)", &params);
+							" VALUES ($1, $2, $3, $4)", &params);
 	PG_RETURN_VOID();
 }
 
@@ -87,7 +87,7 @@ domev_alter_topic(PG_FUNCTION_ARGS)
 	char	   *scope = domev_argument_optional(fcinfo, 1);
 	char	   *storage = domev_argument_optional(fcinfo, 2);
 	char	   *user;
-	DomevParams		params = {0};
+	DomevParams params = {0};
 
 	domev_argument_check_reset(fcinfo, 4, resettable);
 	if (scope != NULL)
@@ -110,8 +110,8 @@ domev_alter_topic(PG_FUNCTION_ARGS)
 	add_arg(&params, fcinfo, 3, TEXTOID);	/* description */
 	domev_params_add_bool(&params, domev_argument_in_reset(fcinfo, 4, "description"));
 	if (domev_statement_execute("UPDATE domev.topics SET scope = coalesce($2, scope), storage = coalesce($3, storage),"
-				" description = CASE WHEN $5 THEN NULL ELSE coalesce($4, description) END"
-				" WHERE topic OPERATOR(pg_catalog.=) $1", &params) == 0)
+								" description = CASE WHEN $5 THEN NULL ELSE coalesce($4, description) END"
+								" WHERE topic OPERATOR(pg_catalog.=) $1", &params) == 0)
 		report_missing("topic", topic, false);
 	PG_RETURN_VOID();
 }
@@ -121,7 +121,7 @@ domev_drop_topic(PG_FUNCTION_ARGS)
 {
 	char	   *topic = domev_argument_required(fcinfo, 0, "topic");
 	char	   *user;
-	DomevParams		params = {0};
+	DomevParams params = {0};
 
 	domev_catalog_lock();
 	if ((user = domev_catalog_event_type_using(topic, NULL)) != NULL)
@@ -151,7 +151,7 @@ domev_create_event_type(PG_FUNCTION_ARGS)
 	char	   *aggregate_type = domev_argument_required(fcinfo, 1, "aggregate_type");
 	char	   *topic = domev_argument_optional(fcinfo, 2);
 	DomevEventTypeRow existing;
-	DomevParams		params = {0};
+	DomevParams params = {0};
 
 	domev_event_check_name("event type", domev_text(event_type), DOMEV_MAX_NAME);
 	domev_event_check_name("aggregate type", domev_text(aggregate_type), DOMEV_MAX_NAME);
@@ -170,7 +170,7 @@ domev_create_event_type(PG_FUNCTION_ARGS)
 	add_arg(&params, fcinfo, 3, BOOLOID);	/* journal */
 	add_arg(&params, fcinfo, 4, TEXTOID);	/* description */
 	domev_statement_execute("INSERT INTO domev.event_types (event_type, aggregate_type, topic, journal, description)"
-			" VALUES ($1, $2, $3, $4, $5)", &params);
+							" VALUES ($1, $2, $3, $4, $5)", &params);
 	PG_RETURN_VOID();
 }
 
@@ -181,7 +181,7 @@ domev_alter_event_type(PG_FUNCTION_ARGS)
 	char	   *event_type = domev_argument_required(fcinfo, 0, "event_type");
 	char	   *aggregate_type = domev_argument_optional(fcinfo, 1);
 	char	   *topic = domev_argument_optional(fcinfo, 2);
-	DomevParams		params = {0};
+	DomevParams params = {0};
 
 	domev_argument_check_reset(fcinfo, 5, resettable);
 	if (aggregate_type != NULL)
@@ -198,10 +198,10 @@ domev_alter_event_type(PG_FUNCTION_ARGS)
 	for (int i = 0; resettable[i] != NULL; i++)
 		domev_params_add_bool(&params, domev_argument_in_reset(fcinfo, 5, resettable[i]));
 	if (domev_statement_execute("UPDATE domev.event_types SET aggregate_type = coalesce($2, aggregate_type),"
-				" topic = CASE WHEN $6 THEN NULL ELSE coalesce($3, topic) END,"
-				" journal = CASE WHEN $7 THEN NULL ELSE coalesce($4, journal) END,"
-				" description = CASE WHEN $8 THEN NULL ELSE coalesce($5, description) END"
-				" WHERE event_type OPERATOR(pg_catalog.=) $1", &params) == 0)
+								" topic = CASE WHEN $6 THEN NULL ELSE coalesce($3, topic) END,"
+								" journal = CASE WHEN $7 THEN NULL ELSE coalesce($4, journal) END,"
+								" description = CASE WHEN $8 THEN NULL ELSE coalesce($5, description) END"
+								" WHERE event_type OPERATOR(pg_catalog.=) $1", &params) == 0)
 		report_missing("event type", event_type, false);
 	PG_RETURN_VOID();
 }
@@ -211,7 +211,7 @@ domev_drop_event_type(PG_FUNCTION_ARGS)
 {
 	char	   *event_type = domev_argument_required(fcinfo, 0, "event_type");
 	char	   *user;
-	DomevParams		params = {0};
+	DomevParams params = {0};
 
 	domev_catalog_lock();
 	if ((user = domev_catalog_mapping_of(event_type, NULL)) != NULL)
@@ -244,7 +244,7 @@ domev_create_mapping(PG_FUNCTION_ARGS)
 	char	   *timing = domev_argument_required(fcinfo, 4, "timing");
 	char	   *on_error = domev_argument_required(fcinfo, 5, "on_error");
 	Oid			owner;
-	DomevParams		params = {0};
+	DomevParams params = {0};
 
 	domev_event_check_name("mapping", domev_text(mapping), DOMEV_MAX_NAME);
 	domev_argument_check_choice("timing", timing, "immediate", "deferred");
@@ -271,8 +271,8 @@ domev_create_mapping(PG_FUNCTION_ARGS)
 	add_arg(&params, fcinfo, 6, TEXTARRAYOID);	/* produces */
 	add_arg(&params, fcinfo, 7, TEXTOID);	/* description */
 	domev_statement_execute("INSERT INTO domev.mappings (mapping, event_type, function, owner, topic, timing,"
-			" on_error, produces, description)"
-			" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)", &params);
+							" on_error, produces, description)"
+							" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)", &params);
 	domev_mapping_advise(function);
 	PG_RETURN_VOID();
 }
@@ -287,7 +287,7 @@ domev_alter_mapping(PG_FUNCTION_ARGS)
 	char	   *timing = domev_argument_optional(fcinfo, 3);
 	char	   *on_error = domev_argument_optional(fcinfo, 4);
 	Oid			owner;
-	DomevParams		params = {0};
+	DomevParams params = {0};
 
 	domev_argument_check_reset(fcinfo, 8, resettable);
 	if (timing != NULL)
@@ -316,12 +316,12 @@ domev_alter_mapping(PG_FUNCTION_ARGS)
 	for (int i = 0; resettable[i] != NULL; i++)
 		domev_params_add_bool(&params, domev_argument_in_reset(fcinfo, 8, resettable[i]));
 	if (domev_statement_execute("UPDATE domev.mappings SET function = coalesce($2, function), owner = $3,"
-				" topic = CASE WHEN $10 THEN NULL ELSE coalesce($4, topic) END,"
-				" timing = coalesce($5, timing), on_error = coalesce($6, on_error),"
-				" produces = CASE WHEN $11 THEN NULL ELSE coalesce($7, produces) END,"
-				" enabled = coalesce($8, enabled),"
-				" description = CASE WHEN $12 THEN NULL ELSE coalesce($9, description) END"
-				" WHERE mapping OPERATOR(pg_catalog.=) $1", &params) == 0)
+								" topic = CASE WHEN $10 THEN NULL ELSE coalesce($4, topic) END,"
+								" timing = coalesce($5, timing), on_error = coalesce($6, on_error),"
+								" produces = CASE WHEN $11 THEN NULL ELSE coalesce($7, produces) END,"
+								" enabled = coalesce($8, enabled),"
+								" description = CASE WHEN $12 THEN NULL ELSE coalesce($9, description) END"
+								" WHERE mapping OPERATOR(pg_catalog.=) $1", &params) == 0)
 		report_missing("mapping", mapping, false);
 	if (function != NULL)
 		domev_mapping_advise(function);
@@ -332,7 +332,7 @@ Datum
 domev_drop_mapping(PG_FUNCTION_ARGS)
 {
 	char	   *mapping = domev_argument_required(fcinfo, 0, "mapping");
-	DomevParams		params = {0};
+	DomevParams params = {0};
 
 	domev_catalog_lock();
 	check_mapping_owner(mapping);
@@ -353,7 +353,7 @@ Datum
 domev_set_source(PG_FUNCTION_ARGS)
 {
 	char	   *source = domev_argument_required(fcinfo, 0, "source");
-	DomevParams		params = {0};
+	DomevParams params = {0};
 
 	domev_event_check_uri("source", domev_text(source));
 	domev_catalog_lock();

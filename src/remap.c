@@ -280,7 +280,10 @@ remap_row(Remap *remap, HeapTuple tuple, TupleDesc tupdesc)
 		try_event(remap, &domain, published);
 	else if (published || !claim(remap, &domain))
 	{
-		/* What another session has published meanwhile may have failed here before. */
+		/*
+		 * What another session has published meanwhile may have failed here
+		 * before.
+		 */
 		domev_failure_forget(remap->mapping->name, &domain.event_id);
 		put_row(remap, &domain, "skipped", 0, NULL);
 	}

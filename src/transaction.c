@@ -198,7 +198,10 @@ domev_transaction_check_aggregate(const char *aggregate_type, const char *aggreg
 	if (other != NULL && !warned)
 		report_second(other, aggregate_type, aggregate_id);
 
-	/* Each subtransaction may be all that is left: one of it, and another if it has one. */
+	/*
+	 * Each subtransaction may be all that is left: one of it, and another if
+	 * it has one.
+	 */
 	if (list_length(aggregates) >= 2 &&
 		((Aggregate *) list_nth(aggregates, list_length(aggregates) - 2))->subxact == GetCurrentSubTransactionId())
 		return;
@@ -265,10 +268,11 @@ copy_text(DomevText text)
 
 	if (text.data == NULL)
 		return text;
+
 	copy = palloc(text.size + 1);	/* bytes may contain zeros */
 	memcpy(copy, text.data, text.size);
 	copy[text.size] = '\0';
-	text.data = copy;
+	text.		data = copy;
 	return text;
 }
 

@@ -128,7 +128,10 @@ domev_translation_try(DomevMapping *mapping, const DomevDomainEvent *domain,
 	}
 	PG_CATCH();
 	{
-		/* The subtransaction must go even if the error goes on: who catches it ends his own. */
+		/*
+		 * The subtransaction must go even if the error goes on: who catches
+		 * it ends his own.
+		 */
 		MemoryContextSwitchTo(context);
 		*error = CopyErrorData();
 		FlushErrorState();

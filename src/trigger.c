@@ -95,7 +95,7 @@ PG_FUNCTION_INFO_V1(domev_drop_capture);
 Datum
 domev_create_capture(PG_FUNCTION_ARGS)
 {
-	CaptureTrigger		trigger = {0};
+	CaptureTrigger trigger = {0};
 	DomevDefinition definition = {0};
 	Relation	relation;
 
