@@ -641,26 +641,30 @@ BEGIN ATOMIC
 	-- There is no btree: look where the time in the id says that the event is, and at everything only if it is not there.
 	WITH near AS MATERIALIZED (
 		SELECT o.* FROM domev.outbox AS o
-		WHERE o.event_id OPERATOR(pg_catalog.=) trace.id AND o.mapping IS NULL
+		WHERE (o.mapping IS NULL AND o.event_id OPERATOR(pg_catalog.=) trace.id OR o.mapping IS NOT NULL AND o.causation_id OPERATOR(pg_catalog.=) trace.id)
 			AND o.recorded_at OPERATOR(pg_catalog.>=) (domev.time_of_id(trace.id) OPERATOR(pg_catalog.-) '1 minute'::interval)
 			AND o.recorded_at OPERATOR(pg_catalog.<=) (domev.time_of_id(trace.id) OPERATOR(pg_catalog.+) '1 hour'::interval)
-	), event AS MATERIALIZED (
+	), found AS MATERIALIZED (
 		SELECT * FROM near
 		UNION ALL
 		SELECT o.* FROM domev.outbox AS o
-		WHERE NOT EXISTS (SELECT FROM near) AND o.event_id OPERATOR(pg_catalog.=) trace.id AND o.mapping IS NULL
+		WHERE NOT EXISTS (SELECT FROM near)
+			AND (o.mapping IS NULL AND o.event_id OPERATOR(pg_catalog.=) trace.id OR o.mapping IS NOT NULL AND o.causation_id OPERATOR(pg_catalog.=) trace.id)
 	), results AS MATERIALIZED (
-		-- of the transaction of the event, or of those in which remap made them
+		SELECT * FROM found AS f WHERE f.mapping IS NOT NULL
+		UNION ALL
+		-- deferred in a long transaction, or made later by remap
 		SELECT o.* FROM domev.outbox AS o
 		WHERE o.causation_id OPERATOR(pg_catalog.=) trace.id AND o.mapping IS NOT NULL
 			AND o.xact_id OPERATOR(pg_catalog.=) ANY (ARRAY(
-				SELECT e.xact_id FROM event AS e
+				SELECT f.xact_id FROM found AS f
 				UNION ALL SELECT r.xact_id FROM domev.remapped AS r WHERE r.event_id OPERATOR(pg_catalog.=) trace.id))
+			AND NOT EXISTS (SELECT FROM found AS f WHERE f.event_id OPERATOR(pg_catalog.=) o.event_id AND f.recorded_at OPERATOR(pg_catalog.=) o.recorded_at)
 	)
 	SELECT t.kind, t.event_id, t.event_type, t.mapping, t.topic, t.key, t.payload, t.headers, t.occurred_at, t.recorded_at, t.error
 	FROM (
 		SELECT 1, 'domain event', e.event_id, e.event_type, e.mapping, e.topic, coalesce(e.key, e.aggregate_id), e.payload::jsonb, e.headers::jsonb,
-			e.occurred_at, e.recorded_at, NULL FROM event AS e
+			e.occurred_at, e.recorded_at, NULL FROM found AS e WHERE e.mapping IS NULL
 		UNION ALL
 		SELECT 2, 'integration event', r.event_id, r.event_type, r.mapping, r.topic, coalesce(r.key, r.aggregate_id), r.payload::jsonb, r.headers::jsonb,
 			r.occurred_at, r.recorded_at, NULL FROM results AS r
@@ -743,5 +747,6 @@ END $$;
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA domev FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION domev.make_integration_event(text, jsonb, text, text, bytea, text, text, jsonb) TO PUBLIC;
 GRANT EXECUTE ON FUNCTION domev.read_definition(bytea) TO PUBLIC; -- the view domev.captures calls it
+GRANT EXECUTE ON FUNCTION domev.time_of_id(uuid) TO PUBLIC; -- domev.trace calls it
 GRANT USAGE ON SCHEMA domev TO PUBLIC;
 GRANT SELECT ON domev.topics, domev.event_types, domev.mappings, domev.captures, domev.source TO PUBLIC;

@@ -59,7 +59,7 @@ domev_argument_names(FunctionCallInfo fcinfo, int arg, const char *name)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("invalid %s", name),
 				 errdetail("It must be an array of one dimension, neither empty nor with NULLs."),
-				 errhint("NULL, or an argument left out, stands for the default.")));
+				 errhint("Leave the argument out for the default, or to leave things as they are.")));
 	return get_strings(fcinfo, arg);
 }
 

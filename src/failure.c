@@ -12,6 +12,7 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "catalog.h"
 #include "catalog/pg_type.h"
 #include "failure.h"
@@ -26,6 +27,7 @@ domev_failure_record(const char *mapping, Datum domain_event, const pg_uuid_t *e
 					 const ErrorData *error)
 {
 	DomevParams params = {0};
+	bool		read_only = XactReadOnly;
 
 	domev_params_add(&params, UUIDOID, UUIDPGetDatum(event_id), false);
 	domev_params_add_string(&params, mapping);
@@ -34,6 +36,9 @@ domev_failure_record(const char *mapping, Datum domain_event, const pg_uuid_t *e
 	domev_params_add_string(&params, error->message ? error->message : "");
 	domev_params_add_string(&params, error->detail);
 	domev_params_add_string(&params, error->context);
+
+	/* The transaction was not when the event was raised, but may have become so before a deferred mapping failed. */
+	XactReadOnly = false;
 	domev_statement_execute("INSERT INTO domev.failed_mapping AS f"
 							" (event_id, mapping, event, sqlstate, message, detail, context, failed_at, attempts)"
 							" VALUES ($1, $2, $3, $4, $5, $6, $7, pg_catalog.clock_timestamp(), 1)"
@@ -41,6 +46,7 @@ domev_failure_record(const char *mapping, Datum domain_event, const pg_uuid_t *e
 							" message = excluded.message, detail = excluded.detail, context = excluded.context,"
 							" failed_at = excluded.failed_at, attempts = f.attempts OPERATOR(pg_catalog.+) 1",
 							&params);
+	XactReadOnly = read_only;
 }
 
 /* The mapping has not failed any more. */

@@ -148,6 +148,19 @@ COMMIT;
 SELECT aggregate_id, mapping FROM kept;
 TRUNCATE domev.outbox;
 
+-- emitted while the transaction commits, by a cursor that is kept; in a transaction that became read-only behind the event
+BEGIN;
+DECLARE c CURSOR WITH HOLD FOR SELECT domev.emit('order', 2) IS NOT NULL AS emitted;
+COMMIT;
+FETCH ALL FROM c;
+CLOSE c;
+BEGIN;
+SELECT domev.emit('order', 3) IS NOT NULL AS emitted;
+SET TRANSACTION READ ONLY;
+COMMIT;
+SELECT aggregate_id, mapping FROM kept;
+TRUNCATE domev.outbox;
+
 -- headers, cause and version are those of the event, whatever the settings are at commit
 SELECT domev.create_event_type('headers', 'a'), domev.create_mapping('headers', 'headers', 'public.two', 't', timing => 'deferred');
 BEGIN;

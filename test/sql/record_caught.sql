@@ -49,6 +49,16 @@ SELECT pg_current_xact_id_if_assigned();
 SELECT try('emit', 'P0001'), try('preview', '22012'), try('remap', '42501');
 SELECT (event).aggregate_id, sqlstate, attempts FROM domev.failed_mapping ORDER BY 2;
 
+-- a failure at the end of a transaction that has become read-only is recorded, and the transaction stays so
+SELECT domev.alter_mapping('fails', timing => 'deferred');
+BEGIN;
+SELECT domev.emit('e', 'P0002') IS NOT NULL AS emitted;
+SET TRANSACTION READ ONLY;
+SET CONSTRAINTS ALL IMMEDIATE;
+SHOW transaction_read_only;
+COMMIT;
+SELECT sqlstate, message FROM domev.failed_mapping WHERE (event).aggregate_id = 'P0002';
+
 -- inside a mapping nothing of all that can be tried
 CREATE FUNCTION nested(e domev.domain_event) RETURNS SETOF domev.integration_event LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN

@@ -109,6 +109,8 @@ SELECT aggregate_id, mapping FROM kept WHERE mapping = 'v3';
 SELECT event_id AS integration FROM domev.outbox WHERE mapping = 'v3' \gset
 \set VERBOSITY sqlstate
 SELECT * FROM domev.remap(:'integration'::uuid, 'v3');
+-- nor is an event of another type taken for the mapping's by its id
+SELECT r.outcome FROM domev.outbox AS o, domev.remap(o.event_id, 'v3') AS r WHERE o.aggregate_id = '5' AND o.mapping IS NULL;
 \set VERBOSITY default
 TRUNCATE domev.outbox, domev.remapped;
 -- events given ids of other versions and times are found by them
