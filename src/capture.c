@@ -16,6 +16,7 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "catalog/pg_trigger.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "definition.h"
@@ -60,6 +61,7 @@ typedef struct Row
 typedef struct Capture
 {
 	MemoryContext context;
+	char	   *definition;		/* as the trigger's argument has it */
 	DomevOperation operation;
 	char	   *event_type;		/* NULL: in the column */
 	Oid			emit_function;	/* the right on it is the right to emit */
@@ -94,6 +96,7 @@ static HTAB *captures = NULL;	/* of Entry */
 #define MANY_ENTRIES	1000
 
 static void check_call(FunctionCallInfo fcinfo);
+static bool is_of_one_operation(int16 type);
 static Capture *get_capture(TriggerData *trigger);
 static void start_cache(void);
 static void forget_relation(Datum arg, Oid relid);
@@ -167,19 +170,24 @@ static void
 check_call(FunctionCallInfo fcinfo)
 {
 	TriggerData *trigger = (TriggerData *) fcinfo->context;
-	bool		truncate;
 
-	if (CALLED_AS_TRIGGER(fcinfo))
-	{
-		truncate = TRIGGER_FIRED_BY_TRUNCATE(trigger->tg_event);
-		if (TRIGGER_FIRED_AFTER(trigger->tg_event) && trigger->tg_trigger->tgnargs == 2 &&
-			(TRIGGER_FIRED_FOR_ROW(trigger->tg_event) || truncate))
-			return;
-	}
+	if (CALLED_AS_TRIGGER(fcinfo) && TRIGGER_FIRED_AFTER(trigger->tg_event) &&
+		trigger->tg_trigger->tgnargs == 2 && is_of_one_operation(trigger->tg_trigger->tgtype) &&
+		(TRIGGER_FIRED_FOR_ROW(trigger->tg_event) || TRIGGER_FIRED_BY_TRUNCATE(trigger->tg_event)))
+		return;
 	ereport(ERROR,
 			(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 			 errmsg("function \"%s\" was not called by the trigger of a capture", "capture_change"),
 			 errhint("Make captures with domev.create_capture.")));
+}
+
+static bool
+is_of_one_operation(int16 type)
+{
+	int16		operations = type & (TRIGGER_TYPE_INSERT | TRIGGER_TYPE_UPDATE |
+									 TRIGGER_TYPE_DELETE | TRIGGER_TYPE_TRUNCATE);
+
+	return operations != 0 && (operations & (operations - 1)) == 0;
 }
 
 /*
@@ -215,7 +223,10 @@ get_capture(TriggerData *trigger)
 	if (captures == NULL)
 		start_cache();
 	entry = hash_search(captures, &oid, HASH_FIND, NULL);
-	if (entry != NULL && entry->valid)
+
+	/* A statement that changes its own capture goes on with the old trigger, the next one must not. */
+	if (entry != NULL && entry->valid &&
+		strcmp(entry->capture->definition, trigger->tg_trigger->tgargs[1]) == 0)
 		return entry->capture;
 
 	if (hash_get_num_entries(captures) >= MANY_ENTRIES)
@@ -305,6 +316,7 @@ work_out(TriggerData *trigger)
 	DomevDefinition definition = {0};
 
 	capture->context = context;
+	capture->definition = pstrdup(trigger->tg_trigger->tgargs[1]);
 	capture->operation = TRIGGER_FIRED_BY_INSERT(trigger->tg_event) ? DOMEV_INSERT :
 		TRIGGER_FIRED_BY_UPDATE(trigger->tg_event) ? DOMEV_UPDATE :
 		TRIGGER_FIRED_BY_DELETE(trigger->tg_event) ? DOMEV_DELETE : DOMEV_TRUNCATE;
@@ -677,9 +689,14 @@ column_text(Column *column, const Row *row)
 	if (!JB_ROOT_IS_SCALAR(json))
 		return JsonbToCString(NULL, &json->root, VARSIZE(json));
 	value = *getIthJsonbValueFromContainer(&json->root, 0);
-	if (value.type == jbvString)
-		return pnstrdup(value.val.string.val, value.val.string.len);
-	return JsonbToCString(NULL, &json->root, VARSIZE(json));
+	if (value.type != jbvString)
+		return JsonbToCString(NULL, &json->root, VARSIZE(json));
+
+	/* The padding of char(n) means nothing. */
+	while (column->type == BPCHAROID && value.val.string.len > 0 &&
+		   value.val.string.val[value.val.string.len - 1] == ' ')
+		value.val.string.len--;
+	return pnstrdup(value.val.string.val, value.val.string.len);
 }
 
 /* An aggregate must have one id in all sessions.  Returns the level of settings to leave. */

@@ -38,8 +38,8 @@ StaticAssertDecl(lengthof(attribute_names) == DOMEV_CAPTURE_STRINGS,
 				 "attribute_names must name every DomevCaptureAttribute");
 
 static void append_list(StringInfo json, const char *name, List *strings);
-static char *get_string(Jsonb *object, const char *name);
-static List *get_list(Jsonb *object, const char *name);
+static bool get_string(Jsonb *object, const char *name, char **string);
+static bool get_list(Jsonb *object, const char *name, List **strings);
 static void refuse(const char *detail);
 static void check_attributes(const DomevDefinition *definition);
 static void check_type(const DomevDefinition *definition, DomevCaptureAttribute attribute,
@@ -109,10 +109,12 @@ domev_definition_from_json(char *json, DomevDefinition *definition)
 	if (object == NULL || !JB_ROOT_IS_OBJECT(object))
 		return false;
 	for (int i = 0; i < DOMEV_CAPTURE_STRINGS; i++)
-		definition->strings[i] = get_string(object, attribute_names[i]);
-	definition->columns = get_list(object, "columns");
-	definition->ignore = get_list(object, "ignore");
-	return true;
+	{
+		if (!get_string(object, attribute_names[i], &definition->strings[i]))
+			return false;
+	}
+	return get_list(object, "columns", &definition->columns) &&
+		get_list(object, "ignore", &definition->ignore);
 }
 
 PG_FUNCTION_INFO_V1(domev_read_definition);
@@ -134,33 +136,41 @@ domev_read_definition(PG_FUNCTION_ARGS)
 										CStringGetDatum(domev_definition_to_json(&definition))));
 }
 
-/* NULL when it is not there, or no string. */
-static char *
-get_string(Jsonb *object, const char *name)
+/* NULL when it is not there.  False: it is something else. */
+static bool
+get_string(Jsonb *object, const char *name, char **string)
 {
 	JsonbValue *value = getKeyJsonValueFromContainer(&object->root, name, strlen(name), NULL);
 
-	if (value == NULL || value->type != jbvString)
-		return NULL;
-	return pnstrdup(value->val.string.val, value->val.string.len);
+	*string = NULL;
+	if (value == NULL)
+		return true;
+	if (value->type != jbvString)
+		return false;
+	*string = pnstrdup(value->val.string.val, value->val.string.len);
+	return true;
 }
 
-static List *
-get_list(Jsonb *object, const char *name)
+/* NIL when it is not there.  False: it is not an array of strings. */
+static bool
+get_list(Jsonb *object, const char *name, List **strings)
 {
 	JsonbValue *value = getKeyJsonValueFromContainer(&object->root, name, strlen(name), NULL);
-	List	   *strings = NIL;
 
-	if (value == NULL || value->type != jbvBinary || !JsonContainerIsArray(value->val.binary.data))
-		return NIL;
+	*strings = NIL;
+	if (value == NULL)
+		return true;
+	if (value->type != jbvBinary || !JsonContainerIsArray(value->val.binary.data))
+		return false;
 	for (uint32 i = 0; i < JsonContainerSize(value->val.binary.data); i++)
 	{
 		JsonbValue *element = getIthJsonbValueFromContainer(value->val.binary.data, i);
 
-		if (element != NULL && element->type == jbvString)
-			strings = lappend(strings, pnstrdup(element->val.string.val, element->val.string.len));
+		if (element == NULL || element->type != jbvString)
+			return false;
+		*strings = lappend(*strings, pnstrdup(element->val.string.val, element->val.string.len));
 	}
-	return strings;
+	return *strings != NIL;
 }
 
 /* ----------------------------------------------------------------

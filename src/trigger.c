@@ -63,11 +63,12 @@ static CaptureTrigger *need_trigger(const char *capture, bool missing_ok);
 static Oid	capture_function(void);
 static DomevOperation get_operation(FunctionCallInfo fcinfo, int arg);
 static DomevOperation operation_of(int16 type);
-static Relation open_captured(Oid relid);
+static Relation open_captured(Oid relid, LOCKMODE lockmode);
 static void check_relation(Oid relid);
 static bool is_star(Node *node);
 static bool is_any_given(const DomevDefinition *given);
-static CaptureTrigger *lock_trigger(const char *capture, bool missing_ok, Relation *relation);
+static CaptureTrigger *lock_trigger(const char *capture, bool missing_ok, LOCKMODE lockmode,
+									Relation *relation);
 static void enable_trigger(CaptureTrigger *trigger, bool enable);
 static void condition_context(void *arg);
 static void get_attributes(FunctionCallInfo fcinfo, int first, int description,
@@ -108,7 +109,7 @@ domev_create_capture(PG_FUNCTION_ARGS)
 	get_attributes(fcinfo, 3, 14, &definition);
 	domev_event_check_name("capture", domev_text(trigger.capture), DOMEV_MAX_NAME - strlen(PREFIX));
 
-	relation = open_captured(PG_GETARG_OID(1));
+	relation = open_captured(PG_GETARG_OID(1), ShareRowExclusiveLock);
 	domev_catalog_lock();
 	if (find_trigger(trigger.capture) != NULL)
 	{
@@ -144,7 +145,7 @@ domev_alter_capture(PG_FUNCTION_ARGS)
 
 	domev_argument_check_reset(fcinfo, 14, resettable);
 	get_attributes(fcinfo, 1, 13, &given);
-	trigger = lock_trigger(capture, false, &relation);
+	trigger = lock_trigger(capture, false, ShareRowExclusiveLock, &relation);
 	definition.operation = operation_of(trigger->type);
 	(void) domev_definition_from_json(trigger->definition, &definition);
 	merge_attributes(fcinfo, &given, &definition);
@@ -166,7 +167,7 @@ domev_drop_capture(PG_FUNCTION_ARGS)
 	Relation	relation;
 	ObjectAddress object;
 
-	trigger = lock_trigger(capture, domev_argument_flag(fcinfo, 1), &relation);
+	trigger = lock_trigger(capture, domev_argument_flag(fcinfo, 1), AccessExclusiveLock, &relation);
 	if (trigger == NULL)
 		PG_RETURN_VOID();
 	ObjectAddressSet(object, TriggerRelationId, trigger->oid);
@@ -276,15 +277,16 @@ is_any_given(const DomevDefinition *given)
  * Opens a table that can be captured and that the caller owns, and keeps
  * others from writing to it.  Checked before it is locked: nobody may hold up
  * the writers of somebody else's table.  And again after that, as it may have
- * changed while we waited.
+ * changed while we waited.  lockmode is what PostgreSQL will take: a weaker one
+ * first is how deadlocks come about.
  */
 static Relation
-open_captured(Oid relid)
+open_captured(Oid relid, LOCKMODE lockmode)
 {
 	Relation	relation;
 
 	check_relation(relid);
-	relation = try_relation_open(relid, ShareRowExclusiveLock);
+	relation = try_relation_open(relid, lockmode);
 	check_relation(relid);
 	return relation;
 }
@@ -448,6 +450,8 @@ depend_on_columns(ObjectAddress trigger, const DomevDefinition *definition, Rela
 	}
 	foreach(lc, definition->columns)
 		columns = lappend_int(columns, domev_definition_column(relation, lfirst(lc)));
+	foreach(lc, definition->ignore)
+		columns = lappend_int(columns, domev_definition_column(relation, lfirst(lc)));
 	foreach(lc, columns)
 	{
 		ObjectAddress column;
@@ -480,7 +484,7 @@ operation_of(int16 type)
  * have gone while we waited.
  */
 static CaptureTrigger *
-lock_trigger(const char *capture, bool missing_ok, Relation *relation)
+lock_trigger(const char *capture, bool missing_ok, LOCKMODE lockmode, Relation *relation)
 {
 	CaptureTrigger *trigger = need_trigger(capture, missing_ok);
 	Oid			oid;
@@ -488,7 +492,7 @@ lock_trigger(const char *capture, bool missing_ok, Relation *relation)
 	if (trigger == NULL)
 		return NULL;
 	oid = trigger->oid;
-	*relation = open_captured(trigger->relid);
+	*relation = open_captured(trigger->relid, lockmode);
 	domev_catalog_lock();
 	trigger = need_trigger(capture, false);
 	if (trigger->oid != oid)
