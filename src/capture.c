@@ -224,7 +224,10 @@ get_capture(TriggerData *trigger)
 		start_cache();
 	entry = hash_search(captures, &oid, HASH_FIND, NULL);
 
-	/* A statement that changes its own capture goes on with the old trigger, the next one must not. */
+	/*
+	 * A statement that changes its own capture goes on with the old trigger,
+	 * the next one must not.
+	 */
 	if (entry != NULL && entry->valid &&
 		strcmp(entry->capture->definition, trigger->tg_trigger->tgargs[1]) == 0)
 		return entry->capture;

@@ -37,7 +37,10 @@ domev_failure_record(const char *mapping, Datum domain_event, const pg_uuid_t *e
 	domev_params_add_string(&params, error->detail);
 	domev_params_add_string(&params, error->context);
 
-	/* The transaction was not when the event was raised, but may have become so before a deferred mapping failed. */
+	/*
+	 * The transaction was not when the event was raised, but may have become
+	 * so before a deferred mapping failed.
+	 */
 	XactReadOnly = false;
 	domev_statement_execute("INSERT INTO domev.failed_mapping AS f"
 							" (event_id, mapping, event, sqlstate, message, detail, context, failed_at, attempts)"

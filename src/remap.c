@@ -367,7 +367,10 @@ claim(Remap *remap, const DomevDomainEvent *domain)
 	domev_params_add(&params, UUIDOID, UUIDPGetDatum(&domain->event_id), false);
 	domev_params_add_string(&params, remap->mapping->name);
 
-	/* In the order of a session that tries failures again, which locks them first, or the two may deadlock. */
+	/*
+	 * In the order of a session that tries failures again, which locks them
+	 * first, or the two may deadlock.
+	 */
 	domev_statement_execute("SELECT FROM domev.failed_mapping WHERE event_id OPERATOR(pg_catalog.=) $1"
 							" AND mapping OPERATOR(pg_catalog.=) $2 FOR UPDATE", &params);
 	return domev_statement_execute("INSERT INTO domev.remapped (event_id, mapping, xact_id, remapped_at)"
