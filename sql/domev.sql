@@ -1,5 +1,5 @@
 /* domev.sql: what CREATE EXTENSION domev makes, in sections: schema, types, registry, captures, outbox, doors, emitting,
-looking, mapping again, rights */
+looking, mapping again, operating, rights */
 
 -- complain if the script is sourced in psql, rather than by CREATE EXTENSION
 \echo Use "CREATE EXTENSION domev" to load this file. \quit
@@ -720,6 +720,15 @@ CREATE FUNCTION domev.purge_failed(
 	AS 'MODULE_PATHNAME', 'domev_purge_failed' LANGUAGE C;
 COMMENT ON FUNCTION domev.purge_failed(interval) IS
 	'takes an age; removes what last failed longer ago from domev.failed_mapping, returns how many rows; raises 22004 for NULL';
+
+-- ---------------------------------------------------------------------------------------------------------------------
+-- Operating.
+-- ---------------------------------------------------------------------------------------------------------------------
+
+CREATE FUNCTION domev.heartbeat() RETURNS pg_lsn
+	AS 'MODULE_PATHNAME', 'domev_heartbeat' LANGUAGE C;
+COMMENT ON FUNCTION domev.heartbeat() IS
+	'takes nothing; writes a WAL message that is no event (prefix domev.heartbeat, not transactional), so that the slots of a database in which nothing else happens move on; returns its position; raises 25006 on a standby';
 
 -- ---------------------------------------------------------------------------------------------------------------------
 -- Rights.  Who shall emit or register is GRANTed EXECUTE; the registry is there for all to read; the outbox and the

@@ -11,8 +11,8 @@
  *	  ,"mac":"..."}                                       end of a WAL message
  *	  ,"sequence":"...","endoftransaction":true}       end of what a client gets
  *
- * "id" and "type" come first, so that the type of a message can be read
- * without parsing it (domev_cloudevent_type).
+ * member.c reads it again, where the read side has to know more of a message
+ * than that it is one.
  *
  * Copyright (c) 2026, domev contributors
  *
@@ -32,12 +32,18 @@
 
 #define BODY_START		"{\"specversion\":\"1.0\",\"id\":\""
 #define BODY_TYPE		"\",\"type\":"
-#define UUID_LENGTH		36
+
+/* More than the bound of any event that emit lets pass, and far from what a StringInfo can hold. */
+#define MAX_BODY		((Size) DOMEV_MAX_EVENT_KB * 1024 + 64 * 1024)
+
 #define MAC_START		",\"mac\":\""
 #define MAC_END			"\"}"
 #define MAC_SIZE		(sizeof(MAC_START) - 1 + 2 * DOMEV_SIPHASH_SIZE + sizeof(MAC_END) - 1)
 
+static Size json_size_limit(const DomevEvent *event, const char *source);
 static void append_json(StringInfo out, const DomevEvent *event, const char *source);
+static void append_as_member(StringInfo body, StringInfo scratch, const char *name,
+							 DomevText value, int limit);
 static void append_start(StringInfo out, const pg_uuid_t *event_id);
 static void append_member(StringInfo out, const char *name, DomevText value);
 static void append_uuid(StringInfo out, const pg_uuid_t *uuid);
@@ -59,18 +65,27 @@ static void compute_mac(const char *body, Size size, const uint8 *key,
 Size
 domev_cloudevent_size_limit(const DomevEvent *event, const char *source)
 {
-	Size		escaped = event->event_type.size + event->aggregate_id.size +
-		event->topic.size + event->key.size + event->aggregate_type.size +
-		event->content_type.size + event->data_schema.size + strlen(source);
-	Size		size = 512 + 6 * escaped + event->headers.size +
-		event->payload.size + ((Size) event->data.size + 2) / 3 * 4;
+	Size		size = json_size_limit(event, source);
 
 	return GetDatabaseEncoding() == PG_UTF8 ? size : size * MAX_CONVERSION_GROWTH;
 }
 
+/* The same for its JSON, in the database's encoding. */
+static Size
+json_size_limit(const DomevEvent *event, const char *source)
+{
+	Size		escaped = event->event_type.size + event->aggregate_id.size +
+		event->topic.size + event->key.size + event->aggregate_type.size +
+		event->content_type.size + event->data_schema.size + strlen(source);
+
+	return 512 + 6 * escaped + event->headers.size +
+		event->payload.size + ((Size) event->data.size + 2) / 3 * 4;
+}
+
 /*
  * Appends the event's body.  Returns false, with noerror, when its bytes are
- * no valid text of the database's encoding; then nothing is appended.
+ * no valid text of the database's encoding, or when it would be larger than
+ * any that emit lets pass; then nothing is appended.
  */
 bool
 domev_cloudevent_append(StringInfo body, const DomevEvent *event,
@@ -79,6 +94,8 @@ domev_cloudevent_append(StringInfo body, const DomevEvent *event,
 	StringInfoData json;
 	bool		valid;
 
+	if (noerror && json_size_limit(event, source) > MAX_BODY)
+		return false;
 	if (GetDatabaseEncoding() == PG_UTF8)
 	{
 		append_json(body, event, source);
@@ -93,7 +110,7 @@ domev_cloudevent_append(StringInfo body, const DomevEvent *event,
 
 /*
  * What stands in the stream for an event that cannot be read: its id, and of
- * its type and topic what can be.
+ * its type and topic what can be, and is no longer than one may be.
  */
 void
 domev_cloudevent_append_unpublishable(StringInfo body, const DomevEvent *event,
@@ -105,23 +122,38 @@ domev_cloudevent_append_unpublishable(StringInfo body, const DomevEvent *event,
 	appendStringInfoString(body, "\"domev.unpublishable\"");
 
 	initStringInfo(&members);
-	append_member(&members, "source", domev_text(source));
-	append_as_utf8(body, &members, true);
-	resetStringInfo(&members);
-	append_member(&members, "originaltype", event->event_type);
-	append_as_utf8(body, &members, true);
-	resetStringInfo(&members);
-	append_member(&members, "topic", event->topic);
-	append_as_utf8(body, &members, true);
+	append_as_member(body, &members, "source", domev_text(source), DOMEV_MAX_URI);
+	append_as_member(body, &members, "originaltype", event->event_type, DOMEV_MAX_INTEGRATION_TYPE);
+	append_as_member(body, &members, "topic", event->topic, DOMEV_MAX_NAME);
 	pfree(members.data);
+}
+
+static void
+append_as_member(StringInfo body, StringInfo scratch, const char *name, DomevText value, int limit)
+{
+	if (value.size > limit)
+		return;
+	resetStringInfo(scratch);
+	append_member(scratch, name, value);
+	append_as_utf8(body, scratch, true);
 }
 
 /* Appends what is known when the event is sent. */
 void
 domev_cloudevent_finish(StringInfo body, XLogRecPtr commit_lsn, uint32 index, bool last)
 {
-	appendStringInfo(body, ",\"sequence\":\"%08X%08X.%08X\",\"endoftransaction\":%s}",
-					 LSN_FORMAT_ARGS(commit_lsn), index, last ? "true" : "false");
+	char		sequence[DOMEV_SEQUENCE_SIZE];
+
+	domev_cloudevent_sequence(sequence, commit_lsn, index);
+	appendStringInfo(body, ",\"sequence\":\"%s\",\"endoftransaction\":%s}",
+					 sequence, last ? "true" : "false");
+}
+
+/* The attribute "sequence": rises as text, as the events are sent. */
+void
+domev_cloudevent_sequence(char *sequence, XLogRecPtr commit_lsn, uint32 index)
+{
+	snprintf(sequence, DOMEV_SEQUENCE_SIZE, "%08X%08X.%08X", LSN_FORMAT_ARGS(commit_lsn), index);
 }
 
 static void
@@ -276,6 +308,7 @@ convert_to_utf8(StringInfo out, StringInfo json, bool noerror)
 	Size		room = (Size) json->len * MAX_CONVERSION_GROWTH + 1;
 	char	   *utf8;
 	int			done;
+	bool		valid;
 
 	if (!OidIsValid(proc))
 	{
@@ -291,10 +324,25 @@ convert_to_utf8(StringInfo out, StringInfo json, bool noerror)
 										 (unsigned char *) json->data, json->len,
 										 (unsigned char *) utf8, (int) Min(room, PG_INT32_MAX),
 										 noerror);
-	if (done == json->len)
+	valid = done == json->len && !(noerror && strlen(utf8) > MAX_BODY);
+	if (valid)
 		appendStringInfoString(out, utf8);
 	pfree(utf8);
-	return done == json->len;
+	return valid;
+}
+
+/* Appends a string of the database's encoding as UTF-8; false: it is none. */
+bool
+domev_cloudevent_to_utf8(StringInfo out, DomevText string)
+{
+	StringInfoData copy;
+	bool		valid;
+
+	initStringInfo(&copy);
+	appendBinaryStringInfo(&copy, string.data, string.size);
+	valid = append_as_utf8(out, &copy, true);
+	pfree(copy.data);
+	return valid;
 }
 
 /*
@@ -374,27 +422,6 @@ domev_cloudevent_unseal(const char *message, Size size, const uint8 *key,
 	for (int i = 0; i < sizeof(expected); i++)
 		difference |= expected[i] ^ found[i];	/* in constant time */
 	return difference == 0;
-}
-
-/*
- * The type of the event in a genuine message, in the database's encoding and
- * palloc'd.  The body starts as append_start() writes it.
- */
-char *
-domev_cloudevent_type(const char *body, Size size)
-{
-	const char *s = body + sizeof(BODY_START) - 1 + UUID_LENGTH + sizeof(BODY_TYPE) - 1 + 1;
-	StringInfoData type;
-
-	/* Names have no control characters: these are the only escapes. */
-	initStringInfo(&type);
-	for (; *s != '"'; s++)
-	{
-		if (*s == '\\')
-			s++;
-		appendStringInfoCharMacro(&type, *s);
-	}
-	return pg_any_to_server(type.data, type.len, PG_UTF8);
 }
 
 /*

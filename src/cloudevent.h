@@ -17,6 +17,9 @@
 /* A WAL message's prefix is this and its topic. */
 #define DOMEV_MESSAGE_PREFIX	"domev/"
 
+/* Of the attribute "sequence", with its terminator. */
+#define DOMEV_SEQUENCE_SIZE		26
+
 /*
  * The body of a CloudEvent: its JSON in UTF-8 without what is known only when
  * it is sent, and without the closing brace.
@@ -29,6 +32,9 @@ extern void domev_cloudevent_append_unpublishable(StringInfo body,
 												  const char *source);
 extern void domev_cloudevent_finish(StringInfo body, XLogRecPtr commit_lsn,
 									uint32 index, bool last);
+extern void domev_cloudevent_sequence(char *sequence, XLogRecPtr commit_lsn,
+									  uint32 index);
+extern bool domev_cloudevent_to_utf8(StringInfo out, DomevText string);
 extern void domev_cloudevent_to_ascii(StringInfo out, const char *utf8, int size);
 
 /* The MAC of a WAL message. */
@@ -37,6 +43,5 @@ extern void domev_cloudevent_seal(StringInfo body, const uint8 *key,
 extern bool domev_cloudevent_unseal(const char *message, Size size,
 									const uint8 *key, TransactionId xid,
 									const char *prefix, Size *body_size);
-extern char *domev_cloudevent_type(const char *body, Size size);
 
 #endif							/* DOMEV_CLOUDEVENT_H */

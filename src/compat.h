@@ -20,6 +20,7 @@
 
 #include "access/attmap.h"
 #include "access/tupconvert.h"
+#include "access/xlog.h"
 #include "catalog/pg_attribute.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_proc.h"
@@ -61,6 +62,11 @@ extern PGDLLEXPORT void _PG_output_plugin_init(OutputPluginCallbacks *callbacks)
 #if PG_VERSION_NUM < 190000
 typedef RepOriginId ReplOriginId;
 #define InvalidReplOriginId InvalidRepOriginId
+#endif
+
+/* 16 (072ee847ad): a macro that tells a top-level transaction. */
+#if PG_VERSION_NUM < 160000
+#define rbtxn_is_toptxn(txn)	((txn)->toptxn == NULL)
 #endif
 
 /* 19: syscaches are identified by a type of their own. */
@@ -149,6 +155,16 @@ domev_b64_encode_compat(const char *src, int len, char *dst, int dstlen)
 #endif
 }
 
+static inline int
+domev_b64_decode_compat(const char *src, int len, char *dst, int dstlen)
+{
+#if PG_VERSION_NUM >= 180000
+	return pg_b64_decode(src, len, (uint8 *) dst, dstlen);
+#else
+	return pg_b64_decode(src, len, dst, dstlen);
+#endif
+}
+
 /* 17 (173b56f1ef): a message may be flushed at once. */
 static inline XLogRecPtr
 domev_log_logical_message_compat(const char *prefix, const char *message,
@@ -157,8 +173,11 @@ domev_log_logical_message_compat(const char *prefix, const char *message,
 #if PG_VERSION_NUM >= 170000
 	return LogLogicalMessage(prefix, message, size, transactional, flush);
 #else
-	Assert(!flush);
-	return LogLogicalMessage(prefix, message, size, transactional);
+	XLogRecPtr	lsn = LogLogicalMessage(prefix, message, size, transactional);
+
+	if (flush)
+		XLogFlush(lsn);
+	return lsn;
 #endif
 }
 

@@ -69,11 +69,14 @@ static void set_version_and_variant(pg_uuid_t *id, int version);
 
 /*
  * Finds the outbox's columns in a table that may have them in another order,
- * as an attached partition may.  False when one is missing or of another type.
+ * as an attached partition may.  False when one is missing or of another
+ * type; its number is InvalidAttrNumber then.
  */
 bool
 domev_event_find_columns(TupleDesc tupdesc, AttrNumber *attnums)
 {
+	bool		complete = true;
+
 	for (int column = 0; column < DOMEV_OUTBOX_COLUMNS; column++)
 	{
 		attnums[column] = InvalidAttrNumber;
@@ -87,9 +90,9 @@ domev_event_find_columns(TupleDesc tupdesc, AttrNumber *attnums)
 				attnums[column] = att->attnum;
 		}
 		if (attnums[column] == InvalidAttrNumber)
-			return false;
+			complete = false;
 	}
-	return true;
+	return complete;
 }
 
 /*

@@ -31,6 +31,7 @@
 #include "utils/hsearch.h"
 #include "utils/inval.h"
 #include "utils/memutils.h"
+#include "utils/pg_crc.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
@@ -76,6 +77,7 @@ struct DomevFilter
 /* Counts what may change the answers. */
 static uint64 catalogs_changed = 0;
 
+static bool is_in_shard(const DomevOptions *options, DomevText key);
 static void refresh(DomevFilter *filter);
 static void refresh_facts(DomevFilter *filter);
 static HTAB *make_table(MemoryContext context, const char *name, Size key_size,
@@ -116,7 +118,8 @@ domev_filter_begin(DomevFilter *filter)
 
 /*
  * Where a relation has the columns of the outbox, indexed by
- * DomevOutboxColumn; NULL: it is none of its partitions.  Called for every
+ * DomevOutboxColumn, InvalidAttrNumber for one that somebody has changed;
+ * NULL: it is none of its partitions.  Called for every
  * change in the database, so the first comparison has to settle most of them.
  */
 const AttrNumber *
@@ -134,8 +137,8 @@ domev_filter_columns(DomevFilter *filter, Relation relation)
 	{
 		/* Should the lookup fail, the entry must not say yes. */
 		entry->is_outbox = false;
-		entry->is_outbox = is_outbox_partition(relation) &&
-			domev_event_find_columns(RelationGetDescr(relation), entry->columns);
+		domev_event_find_columns(RelationGetDescr(relation), entry->columns);
+		entry->is_outbox = is_outbox_partition(relation);
 	}
 	return entry->is_outbox ? entry->columns : NULL;
 }
@@ -165,14 +168,29 @@ domev_filter_source(DomevFilter *filter)
 	return filter->source;
 }
 
-/* Did the client ask for this event? */
+/* Must domev_filter_wants be told the event's type? */
 bool
-domev_filter_wants(DomevFilter *filter, DomevText topic, DomevText event_type)
+domev_filter_has_types(DomevFilter *filter)
+{
+	return filter->options->event_types != NIL;
+}
+
+/* Must domev_filter_wants be told the event's key? */
+bool
+domev_filter_is_sharded(DomevFilter *filter)
+{
+	return filter->options->shards > 0;
+}
+
+/* Did the client ask for this event?  The key is in UTF-8, the rest in the database's encoding. */
+bool
+domev_filter_wants(DomevFilter *filter, DomevText topic, DomevText event_type, DomevText key)
 {
 	const DomevOptions *options = filter->options;
 
 	if (!domev_options_match(options->topics, topic) ||
-		!domev_options_match(options->event_types, event_type))
+		!domev_options_match(options->event_types, event_type) ||
+		(options->shards > 0 && !is_in_shard(options, key)))
 		return false;
 	if (options->has_scope)
 	{
@@ -181,6 +199,22 @@ domev_filter_wants(DomevFilter *filter, DomevText topic, DomevText event_type)
 		return entry != NULL && entry->exists && entry->external == options->external;
 	}
 	return true;
+}
+
+/*
+ * By CRC-32, the one of zlib: it is the same everywhere, and whoever wants to
+ * know the shard of a key finds it in any language.  Never to be changed: an
+ * event would change its shard.
+ */
+static bool
+is_in_shard(const DomevOptions *options, DomevText key)
+{
+	pg_crc32	crc;
+
+	INIT_TRADITIONAL_CRC32(crc);
+	COMP_TRADITIONAL_CRC32(crc, key.data, key.size);
+	FIN_TRADITIONAL_CRC32(crc);
+	return crc % options->shards == options->shard;
 }
 
 /* Forgets all relations if any may have changed. */

@@ -27,10 +27,14 @@
 /* Longest glob, in bytes: no name is longer. */
 #define MAX_GLOB	DOMEV_MAX_INTEGRATION_TYPE
 
+/* Each shard decodes the whole WAL: more are of no use. */
+#define MAX_SHARDS	1024
+
 static void set_format(DomevOptions *options, const char *value);
 static void set_topics(DomevOptions *options, const char *value);
 static void set_scope(DomevOptions *options, const char *value);
 static void set_event_types(DomevOptions *options, const char *value);
+static void set_shard(DomevOptions *options, const char *value);
 static void set_origin(DomevOptions *options, const char *value);
 
 static const struct
@@ -42,10 +46,12 @@ static const struct
 	{"topics", set_topics},
 	{"scope", set_scope},
 	{"event_types", set_event_types},
+	{"shard", set_shard},
 	{"origin", set_origin},
 };
 
 static int	find_option(const char *name);
+static bool parse_count(const char *s, const char *end, int *count);
 static void check_one_of(const char *name, const char *value, const char *one, const char *other);
 static List *parse_globs(const char *name, const char *value);
 static text *parse_glob(const char *name, const char **position);
@@ -99,8 +105,8 @@ find_option(const char *name)
 static void
 set_format(DomevOptions *options, const char *value)
 {
-	if (strcmp(value, "cloudevents") != 0)
-		raise_malformed("format", value, "It is \"cloudevents\".");
+	check_one_of("format", value, "cloudevents", "protobuf");
+	options->protobuf = strcmp(value, "protobuf") == 0;
 }
 
 static void
@@ -121,6 +127,38 @@ static void
 set_event_types(DomevOptions *options, const char *value)
 {
 	options->event_types = parse_globs("event_types", value);
+}
+
+/* "0/4": the first of four. */
+static void
+set_shard(DomevOptions *options, const char *value)
+{
+	const char *slash = strchr(value, '/');
+	int			shard = 0;
+	int			shards = 0;
+
+	if (slash == NULL || !parse_count(value, slash, &shard) ||
+		!parse_count(slash + 1, slash + strlen(slash), &shards) || shard >= shards)
+		raise_malformed("shard", value,
+						psprintf("It is a shard's number, from 0, and how many there are, at most %d: \"0/4\".",
+								 MAX_SHARDS));
+	options->shard = shard;
+	options->shards = shards;
+}
+
+/* A number of up to MAX_SHARDS in decimal digits. */
+static bool
+parse_count(const char *s, const char *end, int *count)
+{
+	if (s == end || end - s > 4)
+		return false;
+	for (; s < end; s++)
+	{
+		if (*s < '0' || *s > '9')
+			return false;
+		*count = *count * 10 + (*s - '0');
+	}
+	return *count <= MAX_SHARDS;
 }
 
 static void

@@ -20,6 +20,10 @@ typedef struct DomevOptions
 	bool		has_scope;
 	bool		external;		/* the scope asked for */
 	bool		any_origin;		/* also what was replicated from elsewhere */
+	bool		protobuf;		/* the format; else JSON */
+	int			shards;			/* into how many the events are divided; 0:
+								 * not at all */
+	int			shard;			/* the one asked for, from 0 */
 } DomevOptions;
 
 extern void domev_options_parse(DomevOptions *options, List *elements);

@@ -303,12 +303,14 @@ insert_slot(DomevOutbox *outbox)
 												 outbox->estate);
 	TupleTableSlot *slot = partition->ri_PartitionTupleSlot;
 
-	if (partition->ri_RelationDesc->rd_rel->relkind != RELKIND_RELATION)
+	/* What is not in the WAL would never be published. */
+	if (partition->ri_RelationDesc->rd_rel->relkind != RELKIND_RELATION ||
+		partition->ri_RelationDesc->rd_rel->relpersistence != RELPERSISTENCE_PERMANENT)
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
 				 errmsg("cannot keep an event in \"%s\"",
 						RelationGetRelationName(partition->ri_RelationDesc)),
-				 errdetail("Partitions of \"%s.%s\" must be ordinary tables.", DOMEV_SCHEMA, "outbox")));
+				 errdetail("Partitions of \"%s.%s\" must be ordinary tables, and logged.", DOMEV_SCHEMA, "outbox")));
 
 	/* An attached partition may have its columns in another order. */
 	if (slot != NULL)

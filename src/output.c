@@ -4,13 +4,8 @@
  *	  What does the output plugin do at each step of decoding?
  *
  * The callbacks.  Events come as rows inserted into the outbox or as WAL
- * messages; both leave as the same bytes, in commit order.
- *
- * One event is always held back.  The last of a transaction is sent from the
- * commit callback, so that its message carries the end of the transaction as
- * its position; the earlier ones carry their own.  Clients acknowledge by
- * these positions, some without being told to: a position past the commit
- * must not be known to a client before it has the last event.
+ * messages; both leave as the same bytes, in commit order, whether PostgreSQL
+ * decodes a transaction when it has committed, or in pieces before.
  *
  * Nothing here may raise an error because of data: the client would come
  * back and meet it again, for ever.
@@ -21,44 +16,33 @@
  */
 #include "postgres.h"
 
-#include "access/htup_details.h"
+#include "change.h"
 #include "cloudevent.h"
-#include "filter.h"
-#include "mb/pg_wchar.h"
+#include "miscadmin.h"
 #include "replication/logical.h"
 #include "replication/origin.h"
 #include "replication/output_plugin.h"
+#include "sender.h"
+#include "spool.h"
+#include "utils/hsearch.h"
 #include "utils/memutils.h"
-#include "utils/rel.h"
 #include "utils/timestamp.h"
-#include "utils/xid8.h"
 
 #include "compat.h"
 
 /* Dropped messages are said in the log at most once in this time. */
 #define DROPPED_LOG_MS	60000
 
-/* Larger buffers are given back once they are sent. */
-#define KEEP_BUFFER		(1024 * 1024)
-
 /* A decoding session; lives in the decoding context's memory. */
 typedef struct Output
 {
 	DomevOptions options;
 	DomevFilter *filter;
+	DomevSender *sender;
+	DomevSpools *spools;
 	MemoryContext scratch;		/* reset after each change */
-	bool		ascii;			/* a client of the SQL functions that cannot
-								 * take UTF-8 */
 	int			skipped;		/* changes since the last sign of life, before
 								 * 16 */
-
-	/* of the transaction being sent */
-	uint32		index;			/* of the next event */
-	bool		sent;			/* anything */
-	bool		holding;
-	StringInfoData held;		/* the body of the last event */
-	uint32		held_index;
-	XLogRecPtr	held_lsn;
 
 	/* messages with our prefix that are not ours */
 	uint64		dropped;		/* and not yet said in the log */
@@ -68,6 +52,9 @@ typedef struct Output
 static TimestampTz dropped_logged = 0;
 
 static void output_startup(LogicalDecodingContext *ctx, OutputPluginOptions *opt, bool is_init);
+static void output_shutdown(LogicalDecodingContext *ctx);
+static bool output_filter_by_origin(LogicalDecodingContext *ctx, ReplOriginId origin_id);
+
 static void output_begin(LogicalDecodingContext *ctx, ReorderBufferTXN *txn);
 static void output_change(LogicalDecodingContext *ctx, ReorderBufferTXN *txn,
 						  Relation relation, ReorderBufferChange *change);
@@ -75,21 +62,29 @@ static void output_message(LogicalDecodingContext *ctx, ReorderBufferTXN *txn,
 						   XLogRecPtr lsn, bool transactional, const char *prefix,
 						   Size size, const char *message);
 static void output_commit(LogicalDecodingContext *ctx, ReorderBufferTXN *txn, XLogRecPtr commit_lsn);
-static bool output_filter_by_origin(LogicalDecodingContext *ctx, ReplOriginId origin_id);
+
+static void output_stream_start(LogicalDecodingContext *ctx, ReorderBufferTXN *txn);
+static void output_stream_stop(LogicalDecodingContext *ctx, ReorderBufferTXN *txn);
+static void output_stream_change(LogicalDecodingContext *ctx, ReorderBufferTXN *txn,
+								 Relation relation, ReorderBufferChange *change);
+static void output_stream_message(LogicalDecodingContext *ctx, ReorderBufferTXN *txn,
+								  XLogRecPtr lsn, bool transactional, const char *prefix,
+								  Size size, const char *message);
 static void output_stream_abort(LogicalDecodingContext *ctx, ReorderBufferTXN *txn,
 								XLogRecPtr abort_lsn);
-static void output_shutdown(LogicalDecodingContext *ctx);
+static void output_stream_commit(LogicalDecodingContext *ctx, ReorderBufferTXN *txn,
+								 XLogRecPtr commit_lsn);
 
-static void publish_row(LogicalDecodingContext *ctx, ReorderBufferTXN *txn,
-						Relation relation, HeapTuple tuple,
-						const AttrNumber *columns, XLogRecPtr lsn);
-static bool read_row(Relation relation, HeapTuple tuple, const AttrNumber *columns,
-					 TransactionId xid, DomevEvent *event, bool *complete);
-static bool publish_message(LogicalDecodingContext *ctx, ReorderBufferTXN *txn,
-							XLogRecPtr lsn, const char *prefix, Size size, const char *message);
-static void hold(LogicalDecodingContext *ctx, ReorderBufferTXN *txn,
-				 StringInfo body, uint32 index, XLogRecPtr lsn);
-static void send_held(LogicalDecodingContext *ctx, ReorderBufferTXN *txn, bool last);
+static void take_change(LogicalDecodingContext *ctx, ReorderBufferTXN *txn,
+						Relation relation, ReorderBufferChange *change, bool streaming);
+static void take_message(LogicalDecodingContext *ctx, ReorderBufferTXN *txn,
+						 XLogRecPtr lsn, bool transactional, const char *prefix,
+						 Size size, const char *message, bool streaming);
+static void put_in_spool(Output *output, ReorderBufferTXN *txn, TransactionId xid,
+						 XLogRecPtr lsn, const StringInfoData *body);
+static void close_spool(ReorderBufferTXN *txn);
+static void send_spool(Output *output, ReorderBufferTXN *txn);
+static HTAB *collect_living(ReorderBufferTXN *txn);
 static void note_dropped(Output *output, XLogRecPtr lsn);
 static void log_dropped(Output *output, XLogRecPtr lsn);
 
@@ -97,17 +92,24 @@ void
 _PG_output_plugin_init(OutputPluginCallbacks *callbacks)
 {
 	callbacks->startup_cb = output_startup;
+	callbacks->shutdown_cb = output_shutdown;
+	callbacks->filter_by_origin_cb = output_filter_by_origin;
+
 	callbacks->begin_cb = output_begin;
 	callbacks->change_cb = output_change;
 	callbacks->message_cb = output_message;
 	callbacks->commit_cb = output_commit;
-	callbacks->filter_by_origin_cb = output_filter_by_origin;
+
+	callbacks->stream_start_cb = output_stream_start;
+	callbacks->stream_stop_cb = output_stream_stop;
+	callbacks->stream_change_cb = output_stream_change;
+	callbacks->stream_message_cb = output_stream_message;
 	callbacks->stream_abort_cb = output_stream_abort;
-	callbacks->shutdown_cb = output_shutdown;
+	callbacks->stream_commit_cb = output_stream_commit;
 }
 
 /* ----------------------------------------------------------------
- *		Callbacks
+ *		The session
  * ----------------------------------------------------------------
  */
 
@@ -118,106 +120,17 @@ output_startup(LogicalDecodingContext *ctx, OutputPluginOptions *opt, bool is_in
 	MemoryContext old = MemoryContextSwitchTo(ctx->context);
 	Output	   *output = palloc0(sizeof(Output));
 
-	ctx->streaming = false;		/* see output_stream_abort */
-	opt->output_type = OUTPUT_PLUGIN_TEXTUAL_OUTPUT;
-	opt->receive_rewrites = false;
 	domev_options_parse(&output->options, ctx->output_plugin_options);
+	opt->output_type = output->options.protobuf ? OUTPUT_PLUGIN_BINARY_OUTPUT :
+		OUTPUT_PLUGIN_TEXTUAL_OUTPUT;
+	opt->receive_rewrites = false;
 	output->filter = domev_filter_create(&output->options);
+	output->sender = domev_sender_create(ctx, &output->options);
+	output->spools = domev_spools_create();
 	output->scratch = AllocSetContextCreate(ctx->context, "domev change",
 											ALLOCSET_DEFAULT_SIZES);
-	initStringInfo(&output->held);
-
-	/*
-	 * Only walsenders report progress; the SQL functions return text of the
-	 * database.
-	 */
-	output->ascii = ctx->update_progress == NULL && GetDatabaseEncoding() != PG_UTF8;
 	ctx->output_plugin_private = output;
 	MemoryContextSwitchTo(old);
-}
-
-static void
-output_begin(LogicalDecodingContext *ctx, ReorderBufferTXN *txn)
-{
-	Output	   *output = ctx->output_plugin_private;
-
-	output->index = 0;
-	output->sent = false;
-	output->holding = false;
-	resetStringInfo(&output->held); /* an error may have left something */
-	domev_filter_begin(output->filter);
-}
-
-static void
-output_change(LogicalDecodingContext *ctx, ReorderBufferTXN *txn, Relation relation,
-			  ReorderBufferChange *change)
-{
-	Output	   *output = ctx->output_plugin_private;
-	MemoryContext old;
-	const AttrNumber *columns;
-
-	domev_keep_alive_compat(ctx, &output->skipped);
-	if (change->action != REORDER_BUFFER_CHANGE_INSERT)
-		return;
-	old = MemoryContextSwitchTo(output->scratch);
-	columns = domev_filter_columns(output->filter, relation);
-	if (columns != NULL && domev_new_tuple_compat(change) != NULL)
-		publish_row(ctx, txn, relation, domev_new_tuple_compat(change), columns, change->lsn);
-	MemoryContextSwitchTo(old);
-	MemoryContextReset(output->scratch);
-}
-
-static void
-output_message(LogicalDecodingContext *ctx, ReorderBufferTXN *txn, XLogRecPtr lsn,
-			   bool transactional, const char *prefix, Size size, const char *message)
-{
-	Output	   *output = ctx->output_plugin_private;
-	MemoryContext old;
-
-	if (transactional)
-		domev_keep_alive_compat(ctx, &output->skipped);
-	if (strncmp(prefix, DOMEV_MESSAGE_PREFIX, strlen(DOMEV_MESSAGE_PREFIX)) != 0)
-		return;
-	old = MemoryContextSwitchTo(output->scratch);
-
-	/*
-	 * domev's own are all transactional; outside of one, no catalog may be
-	 * read.
-	 */
-	if (!transactional || !publish_message(ctx, txn, lsn, prefix, size, message))
-		note_dropped(output, lsn);
-	MemoryContextSwitchTo(old);
-	MemoryContextReset(output->scratch);
-}
-
-static void
-output_commit(LogicalDecodingContext *ctx, ReorderBufferTXN *txn, XLogRecPtr commit_lsn)
-{
-	Output	   *output = ctx->output_plugin_private;
-
-	OutputPluginUpdateProgress(ctx, !output->sent && !output->holding);
-	if (output->holding)
-		send_held(ctx, txn, true);
-}
-
-/* True: skip it.  By default what was replicated from another server is not published again. */
-static bool
-output_filter_by_origin(LogicalDecodingContext *ctx, ReplOriginId origin_id)
-{
-	Output	   *output = ctx->output_plugin_private;
-
-	return !output->options.any_origin && origin_id != InvalidReplOriginId;
-}
-
-/*
- * Nothing is streamed, so nothing of it is aborted.  But PostgreSQL 18.6 marks
- * the subtransactions of a large transaction that it finds aborted as
- * streamed, whether they were or not, and fails for a plugin that does not
- * have this callback.
- */
-static void
-output_stream_abort(LogicalDecodingContext *ctx, ReorderBufferTXN *txn, XLogRecPtr abort_lsn)
-{
 }
 
 static void
@@ -229,148 +142,250 @@ output_shutdown(LogicalDecodingContext *ctx)
 		log_dropped(output, InvalidXLogRecPtr);
 }
 
+/* True: skip it.  By default what was replicated from another server is not published again. */
+static bool
+output_filter_by_origin(LogicalDecodingContext *ctx, ReplOriginId origin_id)
+{
+	Output	   *output = ctx->output_plugin_private;
+
+	return !output->options.any_origin && origin_id != InvalidReplOriginId;
+}
+
 /* ----------------------------------------------------------------
- *		Rows and messages
+ *		A transaction that is decoded when it has committed
  * ----------------------------------------------------------------
  */
 
 static void
-publish_row(LogicalDecodingContext *ctx, ReorderBufferTXN *txn, Relation relation,
-			HeapTuple tuple, const AttrNumber *columns, XLogRecPtr lsn)
+output_begin(LogicalDecodingContext *ctx, ReorderBufferTXN *txn)
 {
 	Output	   *output = ctx->output_plugin_private;
-	DomevEvent	event;
-	StringInfoData body;
-	uint32		index;
-	bool		complete;
-	const char *source;
 
-	if (!read_row(relation, tuple, columns, txn->xid, &event, &complete))
-		return;
+	domev_sender_begin(output->sender);
+	domev_filter_begin(output->filter);
+}
 
-	/* Counted before it is filtered: the same for every client. */
-	index = output->index++;
-	if (!domev_filter_wants(output->filter, event.topic, event.event_type))
-		return;
-	source = domev_filter_source(output->filter);
-	initStringInfo(&body);
-	if (!complete || !domev_cloudevent_append(&body, &event, source, true))
-		domev_cloudevent_append_unpublishable(&body, &event, source);
-	hold(ctx, txn, &body, index, lsn);
+static void
+output_change(LogicalDecodingContext *ctx, ReorderBufferTXN *txn, Relation relation,
+			  ReorderBufferChange *change)
+{
+	take_change(ctx, txn, relation, change, false);
+}
+
+static void
+output_message(LogicalDecodingContext *ctx, ReorderBufferTXN *txn, XLogRecPtr lsn,
+			   bool transactional, const char *prefix, Size size, const char *message)
+{
+	take_message(ctx, txn, lsn, transactional, prefix, size, message, false);
+}
+
+static void
+output_commit(LogicalDecodingContext *ctx, ReorderBufferTXN *txn, XLogRecPtr commit_lsn)
+{
+	Output	   *output = ctx->output_plugin_private;
+
+	domev_sender_end(output->sender, txn);
+}
+
+/* ----------------------------------------------------------------
+ *		A large transaction that is decoded while it is in progress
+ *
+ * In pieces, between which there may be pieces of others.  Nothing may be
+ * sent before the commit, which is called outside of any transaction: all
+ * that has to be looked up for an event is looked up when it comes.
+ *
+ * A lookup raises an error when the subtransaction has been rolled back
+ * meanwhile.  PostgreSQL catches it, and calls nothing more for this piece
+ * but stream_stop.
+ * ----------------------------------------------------------------
+ */
+
+static void
+output_stream_start(LogicalDecodingContext *ctx, ReorderBufferTXN *txn)
+{
+	Output	   *output = ctx->output_plugin_private;
+
+	domev_filter_begin(output->filter);
+}
+
+static void
+output_stream_stop(LogicalDecodingContext *ctx, ReorderBufferTXN *txn)
+{
+}
+
+static void
+output_stream_change(LogicalDecodingContext *ctx, ReorderBufferTXN *txn, Relation relation,
+					 ReorderBufferChange *change)
+{
+	take_change(ctx, txn, relation, change, true);
+}
+
+static void
+output_stream_message(LogicalDecodingContext *ctx, ReorderBufferTXN *txn, XLogRecPtr lsn,
+					  bool transactional, const char *prefix, Size size, const char *message)
+{
+	take_message(ctx, txn, lsn, transactional, prefix, size, message, true);
 }
 
 /*
- * False: the row is not to be published.  That is so for the journal, and for
- * rows that another transaction than their own wrote: restored, moved between
- * partitions, or applied from another server.
+ * Of a subtransaction nothing is done: what has become of it is known for
+ * certain at the commit (see collect_living), whereas this is not called for
+ * one that PostgreSQL spilled to disk before it streamed it.
  */
-static bool
-read_row(Relation relation, HeapTuple tuple, const AttrNumber *columns,
-		 TransactionId xid, DomevEvent *event, bool *complete)
+static void
+output_stream_abort(LogicalDecodingContext *ctx, ReorderBufferTXN *txn, XLogRecPtr abort_lsn)
 {
-	TupleDesc	tupdesc = RelationGetDescr(relation);
-	Datum	   *all_values = palloc(tupdesc->natts * sizeof(Datum));
-	bool	   *all_nulls = palloc(tupdesc->natts * sizeof(bool));
-	Datum		values[DOMEV_OUTBOX_COLUMNS];
-	bool		nulls[DOMEV_OUTBOX_COLUMNS];
-
-	heap_deform_tuple(tuple, tupdesc, all_values, all_nulls);
-	for (int i = 0; i < DOMEV_OUTBOX_COLUMNS; i++)
-	{
-		values[i] = all_values[columns[i] - 1];
-		nulls[i] = all_nulls[columns[i] - 1];
-	}
-	if (nulls[DOMEV_OUTBOX_TOPIC] || nulls[DOMEV_OUTBOX_XACT_ID] ||
-		XidFromFullTransactionId(DatumGetFullTransactionId(values[DOMEV_OUTBOX_XACT_ID])) != xid)
-		return false;
-
-	for (int i = 0; i < DOMEV_OUTBOX_COLUMNS; i++)
-	{
-		if (!nulls[i] && TupleDescAttr(tupdesc, columns[i] - 1)->attlen == -1)
-			values[i] = PointerGetDatum(PG_DETOAST_DATUM_PACKED(values[i]));
-	}
-	*complete = domev_event_from_row(event, values, nulls);
-	return true;
+	if (rbtxn_is_toptxn(txn))
+		close_spool(txn);
 }
 
-/* False: the message is forged or damaged. */
-static bool
-publish_message(LogicalDecodingContext *ctx, ReorderBufferTXN *txn, XLogRecPtr lsn,
-				const char *prefix, Size size, const char *message)
+static void
+output_stream_commit(LogicalDecodingContext *ctx, ReorderBufferTXN *txn, XLogRecPtr commit_lsn)
 {
 	Output	   *output = ctx->output_plugin_private;
-	const uint8 *key = domev_filter_message_key(output->filter);
-	DomevText	topic = domev_text(prefix + strlen(DOMEV_MESSAGE_PREFIX));
-	char	   *type = NULL;
-	StringInfoData body;
-	Size		body_size;
-	uint32		index;
+	MemoryContext old = MemoryContextSwitchTo(output->scratch);
 
-	if (key == NULL ||
-		!domev_cloudevent_unseal(message, size, key, txn->xid, prefix, &body_size))
-		return false;
-	index = output->index++;
-	if (output->options.event_types != NIL)
-		type = domev_cloudevent_type(message, body_size);
-	if (domev_filter_wants(output->filter, topic, domev_text(type)))
-	{
-		initStringInfo(&body);
-		appendBinaryStringInfo(&body, message, body_size);
-		hold(ctx, txn, &body, index, lsn);
-	}
-	return true;
+	domev_sender_begin(output->sender);
+	if (txn->output_plugin_private != NULL)
+		send_spool(output, txn);
+	domev_sender_end(output->sender, txn);
+	close_spool(txn);
+	MemoryContextSwitchTo(old);
+	MemoryContextReset(output->scratch);
 }
 
 /* ----------------------------------------------------------------
- *		Sending
+ *		Changes and messages
  * ----------------------------------------------------------------
  */
 
-/* Sends the event that was held, and holds this one instead. */
 static void
-hold(LogicalDecodingContext *ctx, ReorderBufferTXN *txn, StringInfo body,
-	 uint32 index, XLogRecPtr lsn)
+take_change(LogicalDecodingContext *ctx, ReorderBufferTXN *txn, Relation relation,
+			ReorderBufferChange *change, bool streaming)
 {
 	Output	   *output = ctx->output_plugin_private;
+	MemoryContext old;
+	StringInfoData body;
 
-	if (output->holding)
-		send_held(ctx, txn, false);
-	appendBinaryStringInfo(&output->held, body->data, body->len);
-	output->holding = true;
-	output->held_index = index;
-	output->held_lsn = lsn;
+	domev_keep_alive_compat(ctx, &output->skipped);
+	if (change->action != REORDER_BUFFER_CHANGE_INSERT || domev_new_tuple_compat(change) == NULL)
+		return;
+	old = MemoryContextSwitchTo(output->scratch);
+	if (domev_change_read_row(output->filter, txn->xid, relation,
+							  domev_new_tuple_compat(change), &body))
+	{
+		if (streaming)
+			put_in_spool(output, txn, change->txn->xid, change->lsn, &body);
+		else
+			domev_sender_add(output->sender, txn, body.len > 0 ? &body : NULL, change->lsn);
+	}
+	MemoryContextSwitchTo(old);
+	MemoryContextReset(output->scratch);
 }
 
 static void
-send_held(LogicalDecodingContext *ctx, ReorderBufferTXN *txn, bool last)
+take_message(LogicalDecodingContext *ctx, ReorderBufferTXN *txn, XLogRecPtr lsn,
+			 bool transactional, const char *prefix, Size size, const char *message,
+			 bool streaming)
 {
 	Output	   *output = ctx->output_plugin_private;
-	XLogRecPtr	location = ctx->write_location;
+	MemoryContext old;
+	StringInfoData body;
 
-	domev_cloudevent_finish(&output->held, txn->final_lsn, output->held_index, last);
+	if (transactional)
+		domev_keep_alive_compat(ctx, &output->skipped);
+	if (strncmp(prefix, DOMEV_MESSAGE_PREFIX, strlen(DOMEV_MESSAGE_PREFIX)) != 0)
+		return;
+	old = MemoryContextSwitchTo(output->scratch);
 
-	/* In the commit callback the location is the transaction's end already. */
-	if (!last)
-		ctx->write_location = output->held_lsn;
-	OutputPluginPrepareWrite(ctx, true);
-	if (output->ascii)
-		domev_cloudevent_to_ascii(ctx->out, output->held.data, output->held.len);
-	else
-		appendBinaryStringInfo(ctx->out, output->held.data, output->held.len);
-	OutputPluginWrite(ctx, true);
-	ctx->write_location = location;
-
-	output->holding = false;
-	output->sent = true;
-	resetStringInfo(&output->held);
-	if (output->held.maxlen > KEEP_BUFFER)
+	/*
+	 * domev's own are all transactional; outside of one, no catalog may be
+	 * read.
+	 */
+	if (!transactional ||
+		!domev_change_read_message(output->filter, txn->xid, prefix, size, message, &body))
+		note_dropped(output, lsn);
+	else if (streaming)
 	{
-		MemoryContext old = MemoryContextSwitchTo(ctx->context);
-
-		pfree(output->held.data);
-		initStringInfo(&output->held);
-		MemoryContextSwitchTo(old);
+		/*
+		 * Unlike a change, a message does not say which subtransaction it is
+		 * of.  PostgreSQL has it here, unless it has committed already.
+		 */
+		put_in_spool(output, txn,
+					 TransactionIdIsValid(CheckXidAlive) ? CheckXidAlive : txn->xid,
+					 lsn, &body);
 	}
+	else
+		domev_sender_add(output->sender, txn, body.len > 0 ? &body : NULL, lsn);
+	MemoryContextSwitchTo(old);
+	MemoryContextReset(output->scratch);
+}
+
+/* ----------------------------------------------------------------
+ *		Spools of transactions in progress
+ * ----------------------------------------------------------------
+ */
+
+static void
+put_in_spool(Output *output, ReorderBufferTXN *txn, TransactionId xid, XLogRecPtr lsn,
+			 const StringInfoData *body)
+{
+	if (txn->output_plugin_private == NULL)
+		txn->output_plugin_private = domev_spool_open(output->spools);
+	domev_spool_put(txn->output_plugin_private, xid, lsn, body->len > 0 ? body : NULL);
+}
+
+static void
+close_spool(ReorderBufferTXN *txn)
+{
+	if (txn->output_plugin_private != NULL)
+		domev_spool_close(txn->output_plugin_private);
+	txn->output_plugin_private = NULL;
+}
+
+static void
+send_spool(Output *output, ReorderBufferTXN *txn)
+{
+	DomevSpool *spool = txn->output_plugin_private;
+	HTAB	   *living = collect_living(txn);
+	StringInfoData body;
+	TransactionId xid;
+	XLogRecPtr	lsn;
+	bool		wanted;
+
+	initStringInfo(&body);
+	domev_spool_rewind(spool);
+	while (domev_spool_get(spool, &xid, &lsn, &body, &wanted))
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (hash_search(living, &xid, HASH_FIND, NULL) != NULL)
+			domev_sender_add(output->sender, txn, wanted ? &body : NULL, lsn);
+	}
+}
+
+/*
+ * The ids of a committed transaction and its subtransactions: PostgreSQL has
+ * removed those that were rolled back.  In the current memory context.
+ */
+static HTAB *
+collect_living(ReorderBufferTXN *txn)
+{
+	HASHCTL		ctl;
+	HTAB	   *living;
+	dlist_iter	iter;
+
+	ctl.keysize = ctl.entrysize = sizeof(TransactionId);
+	ctl.hcxt = CurrentMemoryContext;
+	living = hash_create("domev living transactions", txn->nsubtxns + 1, &ctl,
+						 HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	hash_search(living, &txn->xid, HASH_ENTER, NULL);
+	dlist_foreach(iter, &txn->subtxns)
+	{
+		ReorderBufferTXN *subtxn = dlist_container(ReorderBufferTXN, node, iter.cur);
+
+		hash_search(living, &subtxn->xid, HASH_ENTER, NULL);
+	}
+	return living;
 }
 
 /* ----------------------------------------------------------------

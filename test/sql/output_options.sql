@@ -53,8 +53,18 @@ COMMIT;
 SELECT * FROM sent('scope', 'external');
 
 -- errors
-SELECT * FROM sent('shard', '0/4');
+SELECT * FROM sent('shard', '4/4');
+SELECT * FROM sent('shard', '0/0');
+SELECT * FROM sent('shard', '-1/4');
+SELECT * FROM sent('shard', '0/1025');
+SELECT * FROM sent('shard', '1');
+SELECT * FROM sent('shard', '/');
+SELECT * FROM sent('shard', '0/4 ');
+SELECT * FROM sent('shard', '0/99999999999');
+SELECT * FROM sent('shard', '0x0/4');
+SELECT * FROM sent('shard', '0/2', 'shard', '1/2');
 SELECT * FROM sent('Format', 'cloudevents');
+-- a binary format is not for the text function
 SELECT * FROM sent('format', 'protobuf');
 SELECT * FROM sent('format', '');
 SELECT * FROM sent('scope', 'public');

@@ -1,0 +1,182 @@
+/*-------------------------------------------------------------------------
+ *
+ * change.c
+ *	  Which event is in a change?
+ *
+ * A row that was inserted into the outbox, or a WAL message, becomes the body
+ * of an event.  Nothing here may raise an error because of data: what a row
+ * says that cannot be sent becomes an event that says so.
+ *
+ * Copyright (c) 2026, domev contributors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/detoast.h"
+#include "access/htup_details.h"
+#include "change.h"
+#include "cloudevent.h"
+#include "member.h"
+#include "utils/rel.h"
+#include "utils/xid8.h"
+
+#include "compat.h"
+
+static bool read_row(Relation relation, HeapTuple tuple, const AttrNumber *columns,
+					 TransactionId xid, DomevEvent *event, bool *complete);
+static bool bring_in_line(TupleDesc tupdesc, const AttrNumber *columns,
+						  Datum *values, bool *nulls);
+static DomevText key_of_row(const DomevEvent *event);
+static DomevText member_of_message(const char *message, Size size, const char *name);
+
+bool
+domev_change_read_row(DomevFilter *filter, TransactionId xid, Relation relation,
+					  HeapTuple tuple, StringInfo body)
+{
+	const AttrNumber *columns = domev_filter_columns(filter, relation);
+	DomevEvent	event;
+	DomevText	key = {NULL, 0};
+	bool		complete;
+	const char *source;
+
+	if (columns == NULL || !read_row(relation, tuple, columns, xid, &event, &complete))
+		return false;
+	initStringInfo(body);
+	if (domev_filter_is_sharded(filter))
+		key = key_of_row(&event);
+	if (domev_filter_wants(filter, event.topic, event.event_type, key))
+	{
+		source = domev_filter_source(filter);
+		if (!complete || !domev_cloudevent_append(body, &event, source, true))
+			domev_cloudevent_append_unpublishable(body, &event, source);
+	}
+	return true;
+}
+
+/* False: the message is forged or damaged. */
+bool
+domev_change_read_message(DomevFilter *filter, TransactionId xid, const char *prefix,
+						  Size size, const char *message, StringInfo body)
+{
+	const uint8 *mac_key = domev_filter_message_key(filter);
+	DomevText	topic = domev_text(prefix + strlen(DOMEV_MESSAGE_PREFIX));
+	DomevText	type = {NULL, 0};
+	DomevText	key = {NULL, 0};
+	Size		body_size;
+
+	if (mac_key == NULL ||
+		!domev_cloudevent_unseal(message, size, mac_key, xid, prefix, &body_size))
+		return false;
+	initStringInfo(body);
+	if (domev_filter_has_types(filter))
+	{
+		type = member_of_message(message, body_size, "type");
+		type = domev_text(pg_any_to_server(type.data, type.size, PG_UTF8));
+	}
+	if (domev_filter_is_sharded(filter))
+		key = member_of_message(message, body_size, "partitionkey");
+	if (domev_filter_wants(filter, topic, type, key))
+		appendBinaryStringInfo(body, message, body_size);
+	return true;
+}
+
+/*
+ * False: the row is not to be published.  That is so for the journal, and for
+ * rows that another transaction than their own wrote: restored, moved between
+ * partitions, or applied from another server.
+ */
+static bool
+read_row(Relation relation, HeapTuple tuple, const AttrNumber *columns,
+		 TransactionId xid, DomevEvent *event, bool *complete)
+{
+	TupleDesc	tupdesc = RelationGetDescr(relation);
+	Datum	   *all_values = palloc(tupdesc->natts * sizeof(Datum));
+	bool	   *all_nulls = palloc(tupdesc->natts * sizeof(bool));
+	Datum		values[DOMEV_OUTBOX_COLUMNS] = {0};
+	bool		nulls[DOMEV_OUTBOX_COLUMNS];
+
+	/* A column that a superuser has removed or changed is taken as NULL. */
+	heap_deform_tuple(tuple, tupdesc, all_values, all_nulls);
+	for (int i = 0; i < DOMEV_OUTBOX_COLUMNS; i++)
+	{
+		nulls[i] = columns[i] == InvalidAttrNumber || all_nulls[columns[i] - 1];
+		if (!nulls[i])
+			values[i] = all_values[columns[i] - 1];
+	}
+	if (nulls[DOMEV_OUTBOX_TOPIC] || nulls[DOMEV_OUTBOX_XACT_ID] ||
+		XidFromFullTransactionId(DatumGetFullTransactionId(values[DOMEV_OUTBOX_XACT_ID])) != xid)
+		return false;
+
+	*complete = bring_in_line(tupdesc, columns, values, nulls);
+	for (int i = 0; i < DOMEV_OUTBOX_COLUMNS; i++)
+		*complete = *complete && columns[i] != InvalidAttrNumber;
+	*complete = domev_event_from_row(event, values, nulls) && *complete;
+	return true;
+}
+
+/*
+ * Makes values in line and not compressed.  What is too large to be, or is
+ * still in the TOAST table, which may be another by now, becomes NULL; then
+ * this is false.
+ */
+static bool
+bring_in_line(TupleDesc tupdesc, const AttrNumber *columns, Datum *values, bool *nulls)
+{
+	Size		room = (Size) DOMEV_MAX_EVENT_KB * 1024;
+	bool		complete = true;
+
+	for (int i = 0; i < DOMEV_OUTBOX_COLUMNS; i++)
+	{
+		Size		size;
+
+		if (nulls[i] || TupleDescAttr(tupdesc, columns[i] - 1)->attlen != -1)
+			continue;
+		size = toast_raw_datum_size(values[i]);
+		if (size > room || VARATT_IS_EXTERNAL_ONDISK(DatumGetPointer(values[i])))
+		{
+			nulls[i] = true;
+			complete = false;
+			continue;
+		}
+		room -= size;
+		values[i] = PointerGetDatum(PG_DETOAST_DATUM_PACKED(values[i]));
+	}
+	return complete;
+}
+
+/* The ordering key in UTF-8, as the event has it; bytes that cannot be UTF-8 as they are. */
+static DomevText
+key_of_row(const DomevEvent *event)
+{
+	DomevText	key = event->key.data ? event->key : event->aggregate_id;
+	StringInfoData utf8;
+
+	initStringInfo(&utf8);
+	if (key.data != NULL && domev_cloudevent_to_utf8(&utf8, key))
+		return (DomevText)
+	{
+		utf8.data, utf8.len
+	};
+	return key;
+}
+
+/* A string of a genuine message, in UTF-8; absent: it has none. */
+static DomevText
+member_of_message(const char *message, Size size, const char *name)
+{
+	DomevMember member;
+	StringInfoData string;
+
+	if (!domev_member_find(message, size, name, &member) || !domev_member_is_string(&member))
+		return (DomevText)
+	{
+		NULL, 0
+	};
+	initStringInfo(&string);
+	domev_member_append_string(&string, &member);
+	return (DomevText)
+	{
+		string.data, string.len
+	};
+}

@@ -1,0 +1,252 @@
+/*-------------------------------------------------------------------------
+ *
+ * spool.c
+ *	  How are events kept whose transaction has not committed yet?
+ *
+ * PostgreSQL streams a transaction that is too large for its memory while it
+ * is in progress, so that what is no event never has to be kept.  The events
+ * among it are kept here, in the order of the WAL, to be sent at the commit:
+ * in memory, and when all spools of the session have too much of that, in a
+ * temporary file.  Each is marked by its subtransaction, since that may be
+ * rolled back yet.
+ *
+ * The file is PostgreSQL's own kind of temporary file that outlives a
+ * transaction: decoding starts and aborts one for each piece of a stream.
+ * BufFile and tuplestore, which have such files as well, look up
+ * temp_tablespaces, for which there is no looking while decoding.
+ *
+ * Copyright (c) 2026, domev contributors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "spool.h"
+#include "storage/fd.h"
+#include "utils/memutils.h"
+#include "utils/wait_event.h"
+
+#include "compat.h"
+
+/* What the spools of a session may have in memory together, in bytes. */
+#define SPOOLS_MEMORY	(1024 * 1024)
+
+/* What is read from a file at once. */
+#define READ_SIZE		(64 * 1024)
+
+struct DomevSpools
+{
+	MemoryContext context;		/* of the session; the spools are in it */
+	Size		used;			/* in the buffers of all spools */
+};
+
+/* What precedes an event's body. */
+typedef struct EntryHeader
+{
+	XLogRecPtr	lsn;
+	TransactionId xid;
+	int32		size;			/* of the body; -1: there is none */
+} EntryHeader;
+
+/*
+ * The file has the beginning, the buffer the rest; while reading, the buffer
+ * is a window of the file if there is one.
+ */
+struct DomevSpool
+{
+	MemoryContext context;		/* ends with the spool */
+	MemoryContextCallback on_end;	/* closes the file */
+	DomevSpools *spools;
+	StringInfoData buffer;
+	File		file;			/* 0: none */
+	off_t		file_size;
+	off_t		file_position;	/* read so far */
+};
+
+static void spool_end(void *arg);
+static void write_out(DomevSpool *spool);
+static bool read_bytes(DomevSpool *spool, void *bytes, Size size);
+static bool read_more(DomevSpool *spool);
+
+/* Lives in the current memory context, and closes all files when that ends. */
+DomevSpools *
+domev_spools_create(void)
+{
+	DomevSpools *spools = palloc0(sizeof(DomevSpools));
+
+	spools->context = CurrentMemoryContext;
+	return spools;
+}
+
+DomevSpool *
+domev_spool_open(DomevSpools *spools)
+{
+	MemoryContext context = AllocSetContextCreate(spools->context, "domev spool",
+												  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(context);
+	DomevSpool *spool = palloc0(sizeof(DomevSpool));
+
+	spool->context = context;
+	spool->spools = spools;
+	initStringInfo(&spool->buffer);
+	spool->on_end.func = spool_end;
+	spool->on_end.arg = spool;
+	MemoryContextRegisterResetCallback(context, &spool->on_end);
+	MemoryContextSwitchTo(old);
+	return spool;
+}
+
+void
+domev_spool_close(DomevSpool *spool)
+{
+	MemoryContextDelete(spool->context);
+}
+
+/* Also called when the whole session's memory goes, after an error. */
+static void
+spool_end(void *arg)
+{
+	DomevSpool *spool = arg;
+
+	spool->spools->used -= spool->buffer.len;
+	if (spool->file > 0)
+		FileClose(spool->file);
+}
+
+/* Keeps an event; body NULL: one that the client does not get, but that counts. */
+void
+domev_spool_put(DomevSpool *spool, TransactionId xid, XLogRecPtr lsn,
+				const StringInfoData *body)
+{
+	EntryHeader header = {.lsn = lsn,.xid = xid,.size = body ? body->len : -1};
+	int			size = sizeof(header) + (body ? body->len : 0);
+
+	/* An event may be almost as large as a buffer can be. */
+	if (spool->spools->used + size > SPOOLS_MEMORY)
+		write_out(spool);
+	appendBinaryStringInfo(&spool->buffer, (char *) &header, sizeof(header));
+	if (body != NULL)
+		appendBinaryStringInfo(&spool->buffer, body->data, body->len);
+	spool->spools->used += size;
+}
+
+/* From now on the spool is read, from its start, once. */
+void
+domev_spool_rewind(DomevSpool *spool)
+{
+	if (spool->file > 0)
+	{
+		write_out(spool);
+		spool->file_position = 0;
+	}
+	spool->buffer.cursor = 0;
+}
+
+/*
+ * The next event; false: there is none.  has_body is false for one that the
+ * client does not get.
+ */
+bool
+domev_spool_get(DomevSpool *spool, TransactionId *xid, XLogRecPtr *lsn,
+				StringInfo body, bool *has_body)
+{
+	EntryHeader header;
+
+	if (!read_bytes(spool, &header, sizeof(header)))
+		return false;
+	*xid = header.xid;
+	*lsn = header.lsn;
+	*has_body = header.size >= 0;
+	resetStringInfo(body);
+	if (header.size > 0)
+	{
+		enlargeStringInfo(body, header.size);
+		if (!read_bytes(spool, body->data, header.size))
+			elog(ERROR, "spool of events ends in an event");
+		body->len = header.size;
+		body->data[body->len] = '\0';
+	}
+	return true;
+}
+
+/* ----------------------------------------------------------------
+ *		The file
+ * ----------------------------------------------------------------
+ */
+
+/* Empties the buffer into the file. */
+static void
+write_out(DomevSpool *spool)
+{
+	StringInfo	buffer = &spool->buffer;
+
+	if (buffer->len == 0)
+		return;
+	if (spool->file <= 0)
+		spool->file = OpenTemporaryFile(true);
+	if (FileWrite(spool->file, buffer->data, buffer->len, spool->file_size,
+				  WAIT_EVENT_BUFFILE_WRITE) != buffer->len)
+		ereport(ERROR,
+				(errcode_for_file_access(),
+				 errmsg("could not write to file \"%s\": %m", FilePathName(spool->file))));
+	spool->file_size += buffer->len;
+	spool->spools->used -= buffer->len;
+	resetStringInfo(buffer);
+	if (buffer->maxlen > SPOOLS_MEMORY)
+	{
+		MemoryContext old = MemoryContextSwitchTo(spool->context);
+
+		pfree(buffer->data);
+		initStringInfo(buffer);
+		MemoryContextSwitchTo(old);
+	}
+}
+
+/* False: nothing is left. */
+static bool
+read_bytes(DomevSpool *spool, void *bytes, Size size)
+{
+	StringInfo	buffer = &spool->buffer;
+	char	   *to = bytes;
+
+	while (size > 0)
+	{
+		Size		part = Min(size, (Size) (buffer->len - buffer->cursor));
+
+		if (part == 0)
+		{
+			if (!read_more(spool))
+				return false;
+			continue;
+		}
+		memcpy(to, buffer->data + buffer->cursor, part);
+		buffer->cursor += part;
+		to += part;
+		size -= part;
+	}
+	return true;
+}
+
+/* Refills the buffer from the file. */
+static bool
+read_more(DomevSpool *spool)
+{
+	StringInfo	buffer = &spool->buffer;
+	int			size;
+
+	if (spool->file <= 0 || spool->file_position >= spool->file_size)
+		return false;
+	spool->spools->used -= buffer->len;
+	resetStringInfo(buffer);
+	enlargeStringInfo(buffer, READ_SIZE);
+	size = FileRead(spool->file, buffer->data, READ_SIZE, spool->file_position,
+					WAIT_EVENT_BUFFILE_READ);
+	if (size <= 0)
+		ereport(ERROR,
+				(errcode_for_file_access(),
+				 errmsg("could not read file \"%s\": %m", FilePathName(spool->file))));
+	buffer->len = size;
+	spool->spools->used += size;
+	spool->file_position += size;
+	return true;
+}
