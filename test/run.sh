@@ -85,6 +85,15 @@ tally() { # NAME PASSED FAILED
 	say "=== $1: $2 passed, $3 failed"
 }
 
+# What reads slots, again on a server that streams every change to the plugin; servers before 17 have no setting for that.
+test_streamed() {
+	local config=$copy/test/streamed.conf tests
+	[ "$(major_of "$PG_CONFIG")" -ge 17 ] || return 0
+	as_user sh -c 'echo "debug_logical_replication_streaming = immediate" >"$1"' sh "$config"
+	tests=$(cd "$copy/test/sql" && grep -l pg_logical_slot_ ./*.sql | sed 's,^\./,,; s,\.sql$,,' | tr '\n' ' ')
+	suite "regression tests, streamed" regress "$copy" ISOLATION= TAP_TESTS= "REGRESS=$tests" "EXTRA_REGRESS_OPTS=--temp-config=$config"
+}
+
 # One extension of somebody else's, as far as domev is concerned: a mapping in C, built against the installed header.
 test_c_mapping() {
 	local folder=$copy/examples/c-mapping
@@ -130,6 +139,7 @@ main() {
 	install_domev
 	# One kind at a time: in one "make installcheck" the first kind that fails keeps the others from running.
 	suite "regression tests" regress "$copy" ISOLATION= TAP_TESTS=
+	test_streamed
 	suite "isolation tests" regress "$copy" REGRESS= TAP_TESTS=
 	suite "TAP tests" tap "$copy" REGRESS= ISOLATION=
 	test_c_mapping

@@ -1,5 +1,5 @@
 # Trees of savepoints, with rows and WAL messages, against a model: what was rolled back is not published, the rest is, in
-# order.  Decoded from memory and from spilled files.  The seed is printed, and DOMEV_SEED replays it.
+# order.  Decoded at the commit, and streamed before it.  The seed is printed, and DOMEV_SEED replays it.
 use strict;
 use warnings;
 
@@ -19,7 +19,8 @@ $node->safe_psql('postgres', q{
 	SELECT domev.create_topic('t', 'internal'), domev.create_topic('w', 'internal', 'wal');
 	SELECT domev.create_event_type('row', 'a', 't'), domev.create_event_type('message', 'a', 'w', journal => false);
 	CREATE TABLE foreign_rows (n int);
-	SELECT pg_create_logical_replication_slot('memory', 'domev'), pg_create_logical_replication_slot('spilled', 'domev');
+	SELECT pg_create_logical_replication_slot('memory', 'domev'), pg_create_logical_replication_slot('streamed', 'domev');
+	SELECT pg_create_logical_replication_slot('immediate', 'domev');
 });
 
 # A random transaction: its SQL, and the subjects that must come out of it.
@@ -101,22 +102,35 @@ push @sql, map { "BEGIN; SELECT domev.emit('row', 'aborted', jsonb_agg(md5(i::te
 push @expected, map { "after-$_" } 1 .. 3;
 
 $node->safe_psql('postgres', join("\n", @sql));
-my $memory = receive($node, 'postgres', 'memory');
-my $spilled;
+my $memory;
+{
+	# enough for all of them
+	local $ENV{PGOPTIONS} = '-c logical_decoding_work_mem=1GB';
+	$memory = receive($node, 'postgres', 'memory');
+}
+my $streamed;
 {
 	local $ENV{PGOPTIONS} = '-c logical_decoding_work_mem=64kB';
-	$spilled = receive($node, 'postgres', 'spilled');
+	$streamed = receive($node, 'postgres', 'streamed');
 }
 cmp_ok(scalar(@expected), '>', 2000, 'the model expects ' . @expected . ' events');
 my @got = split(' ', subjects($memory));
 my ($different) = grep { ($got[$_] // '') ne ($expected[$_] // '') } 0 .. ($#got > $#expected ? $#got : $#expected);
 ok(!defined $different, 'as the model says, from memory')
 	or diag("event $different is " . ($got[$different] // 'none') . ', the model says ' . ($expected[$different] // 'none'));
-ok($spilled eq $memory, 'the same bytes when it was spilled');
+ok($streamed eq $memory, 'the same bytes when it was streamed');
+SKIP:
+{
+	skip('debug_logical_replication_streaming is there since 17', 1) if $node->pg_version < 17;
+	local $ENV{PGOPTIONS} = '-c debug_logical_replication_streaming=immediate';
+	ok(receive($node, 'postgres', 'immediate') eq $memory, 'the same bytes when every change was streamed');
+}
 
-# Which it was.
-$node->poll_query_until('postgres', q{SELECT spill_txns > 0 FROM pg_stat_replication_slots WHERE slot_name = 'spilled'})
-	or die 'nothing was spilled';
+# Which they were, or were not.
+$node->poll_query_until('postgres', q{SELECT stream_txns > 0 FROM pg_stat_replication_slots WHERE slot_name = 'streamed'})
+	or die 'nothing was streamed';
+$node->poll_query_until('postgres', q{SELECT stream_txns + spill_txns = 0 AND total_txns > 0 FROM pg_stat_replication_slots WHERE slot_name = 'memory'})
+	or die 'not all was in memory';
 
 # Each transaction is marked at its end, and its index rises by one.
 my ($next, $faults) = (0, 0);
