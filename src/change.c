@@ -25,6 +25,7 @@
 
 static bool read_row(Relation relation, HeapTuple tuple, const AttrNumber *columns,
 					 TransactionId xid, DomevEvent *event, bool *complete);
+static bool are_attributes(DomevText headers);
 static bool bring_in_line(TupleDesc tupdesc, const AttrNumber *columns,
 						  Datum *values, bool *nulls);
 static DomevText key_of_row(const DomevEvent *event);
@@ -111,7 +112,33 @@ read_row(Relation relation, HeapTuple tuple, const AttrNumber *columns,
 	*complete = bring_in_line(tupdesc, columns, values, nulls);
 	for (int i = 0; i < DOMEV_OUTBOX_COLUMNS; i++)
 		*complete = *complete && columns[i] != InvalidAttrNumber;
-	*complete = domev_event_from_row(event, values, nulls) && *complete;
+	*complete = domev_event_from_row(event, values, nulls) && *complete &&
+		are_attributes(event->headers);
+	return true;
+}
+
+/* Could emit have let these headers pass? */
+static bool
+are_attributes(DomevText headers)
+{
+	DomevMemberScan scan;
+	DomevMember member;
+	bool		boolean;
+	int32		number;
+
+	domev_member_begin(&scan, headers.data, headers.size);
+	while (domev_member_next(&scan, &member))
+	{
+		for (int i = 0; i < member.name.size; i++)
+		{
+			if (strchr("abcdefghijklmnopqrstuvwxyz0123456789", member.name.data[i]) == NULL)
+				return false;
+		}
+		if (member.name.size == 0 || domev_event_is_reserved(member.name) ||
+			!(domev_member_is_string(&member) || domev_member_is_boolean(&member, &boolean) ||
+			  domev_member_is_int32(&member, &number)))
+			return false;
+	}
 	return true;
 }
 

@@ -61,6 +61,12 @@ static bool is_of_legal_size(const DomevEvent *event);
 static bool are_members(DomevText headers);
 static uint64 rising_time(void);
 static void set_version_and_variant(pg_uuid_t *id, int version);
+static bool is_media_type(const char *s);
+static bool skip_token(const char **s);
+static bool skip_quoted(const char **s);
+static bool is_scheme(const char *s);
+static bool are_uri_characters(const char *s);
+static bool are_brackets_of_host(const char *s);
 
 /* ----------------------------------------------------------------
  *		Rows
@@ -349,22 +355,18 @@ domev_event_check_topic(DomevText topic)
 				 errdetail("A topic must not be \".\" or \"..\".")));
 }
 
-/* "type/subtype", printable ASCII; json: it must say that the data is JSON. */
+/* A media type, as RFC 9110 has it; json: it must say that the data is JSON. */
 void
 domev_event_check_content_type(DomevText content_type, bool json)
 {
 	char	   *copy = pnstrdup(content_type.data, content_type.size);
-	char	   *end = copy + strcspn(copy, "; ");
-	bool		valid = content_type.size >= 3 &&
-		content_type.size <= DOMEV_MAX_CONTENT_TYPE && strchr(copy, '/') != NULL;
+	char	   *end = copy + strcspn(copy, "; \t");
 
-	for (int i = 0; i < content_type.size; i++)
-		valid = valid && copy[i] >= ' ' && copy[i] <= '~';
-	if (!valid)
+	if (content_type.size > DOMEV_MAX_CONTENT_TYPE || !is_media_type(copy))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("invalid content type"),
-				 errdetail("A content type is \"type/subtype\" in at most %d printable ASCII characters.",
+				 errdetail("A content type is \"type/subtype\", and maybe parameters (\"; name=value\"), in at most %d printable ASCII characters.",
 						   DOMEV_MAX_CONTENT_TYPE)));
 	if (json && !(end - copy >= 5 && (pg_strncasecmp(end - 5, "/json", 5) == 0 ||
 									  pg_strncasecmp(end - 5, "+json", 5) == 0)))
@@ -376,28 +378,143 @@ domev_event_check_content_type(DomevText content_type, bool json)
 	pfree(copy);
 }
 
-/* A URI reference by its characters; its parts are the consumers' business. */
-void
-domev_event_check_uri(const char *what, DomevText uri)
+static bool
+is_media_type(const char *s)
 {
-	bool		valid = uri.size >= 1 && uri.size <= DOMEV_MAX_URI;
-
-	for (int i = 0; valid && i < uri.size; i++)
+	if (!skip_token(&s) || *s++ != '/' || !skip_token(&s))
+		return false;
+	for (;;)
 	{
-		unsigned char c = uri.data[i];
-
-		if (c == '%')
-			valid = i + 2 < uri.size && isxdigit((unsigned char) uri.data[i + 1]) &&
-				isxdigit((unsigned char) uri.data[i + 2]);
-		else
-			valid = c > ' ' && c <= '~' && strchr("\"<>\\^`{|}", c) == NULL;
+		s += strspn(s, " \t");
+		if (*s == '\0')
+			return true;
+		if (*s++ != ';')
+			return false;
+		s += strspn(s, " \t");
+		if (!skip_token(&s) || *s++ != '=' || !(skip_token(&s) || skip_quoted(&s)))
+			return false;
 	}
-	if (!valid)
+}
+
+static bool
+skip_token(const char **s)
+{
+	const char *start = *s;
+
+	while (isascii((unsigned char) **s) &&
+		   (isalnum((unsigned char) **s) || (**s != '\0' && strchr("!#$%&'*+-.^_`|~", **s) != NULL)))
+		(*s)++;
+	return *s > start;
+}
+
+static bool
+skip_quoted(const char **s)
+{
+	if (**s != '"')
+		return false;
+	for ((*s)++; **s != '"'; (*s)++)
+	{
+		if (**s == '\\')
+			(*s)++;
+		if (**s < ' ' || **s > '~')
+			return false;
+	}
+	(*s)++;
+	return true;
+}
+
+/* A URI reference, or, absolute, a URI, as RFC 3986 has them. */
+void
+domev_event_check_uri(const char *what, DomevText uri, bool absolute)
+{
+	char	   *copy = pnstrdup(uri.data, uri.size);
+	char	   *colon = copy + strcspn(copy, ":/?#");
+	bool		has_scheme = *colon == ':';
+
+	if (uri.size < 1 || uri.size > DOMEV_MAX_URI || strlen(copy) != uri.size ||
+		(has_scheme && !is_scheme(copy)) || (absolute && !has_scheme) ||
+		!are_uri_characters(copy) || !are_brackets_of_host(has_scheme ? colon + 1 : copy))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("invalid %s", what),
+				 absolute ?
+				 errdetail("It must be a URI with its scheme, of 1 to %d ASCII characters, others percent-encoded.",
+						   DOMEV_MAX_URI) :
 				 errdetail("It must be a URI reference of 1 to %d ASCII characters, others percent-encoded.",
 						   DOMEV_MAX_URI)));
+	pfree(copy);
+}
+
+/* Does it start with a scheme, up to the first colon? */
+static bool
+is_scheme(const char *s)
+{
+	size_t		size = strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+-.");
+
+	return s[size] == ':' && size > 0 && strspn(s, "0123456789+-.") == 0;
+}
+
+/* The characters of URIs; one fragment at the most. */
+static bool
+are_uri_characters(const char *s)
+{
+	int			fragments = 0;
+
+	for (; *s != '\0'; s++)
+	{
+		if (*s <= ' ' || *s > '~' || strchr("\"<>\\^`{|}", *s) != NULL)
+			return false;
+		if (*s == '%' && !(isxdigit((unsigned char) s[1]) && isxdigit((unsigned char) s[2])))
+			return false;
+		if (*s == '#' && ++fragments > 1)
+			return false;
+	}
+	return true;
+}
+
+/* Brackets stand around the address in an authority, "//user@[::1]:80", and nowhere else.  s is behind the scheme. */
+static bool
+are_brackets_of_host(const char *s)
+{
+	const char *open = strchr(s, '[');
+	const char *close;
+	const char *authority_end;
+
+	if (open == NULL)
+		return strchr(s, ']') == NULL;
+	if (strncmp(s, "//", 2) != 0)
+		return false;
+	authority_end = s + 2 + strcspn(s + 2, "/?#");
+	close = open + 1 + strspn(open + 1, "0123456789abcdefABCDEF:.");
+	if (open >= authority_end || (open != s + 2 && open[-1] != '@') ||
+		close == open + 1 || *close != ']')
+		return false;
+	close++;
+	if (*close == ':')
+		close += 1 + strspn(close + 1, "0123456789");
+	return close == authority_end && strpbrk(close, "[]") == NULL;
+}
+
+/*
+ * A header becomes an attribute of the event: may it not have this name,
+ * because CloudEvents or domev has an attribute of that name?
+ */
+bool
+domev_event_is_reserved(DomevText name)
+{
+	static const char *const reserved[] = {
+		"aggregatetype", "aggregateversion", "causationid", "data",
+		"datacontenttype", "dataschema", "endoftransaction", "id", "mac",
+		"originaltype", "partitionkey", "replayid", "sequence", "source",
+		"specversion", "subject", "time", "topic", "type",
+	};
+
+	for (int i = 0; i < lengthof(reserved); i++)
+	{
+		if (strlen(reserved[i]) == name.size && memcmp(reserved[i], name.data, name.size) == 0)
+			return true;
+	}
+	return false;
 }
 
 /* RFC 3339 has years of four digits. */

@@ -100,12 +100,13 @@ extern void domev_event_derive_id(pg_uuid_t *id, const pg_uuid_t *cause,
 								  DomevText mapping, uint32 ordinal);
 
 extern bool domev_event_has_control_character(DomevText string);
+extern bool domev_event_is_reserved(DomevText name);
 
 /* Checks: each raises 22023 with what is wrong. */
 extern void domev_event_check_name(const char *what, DomevText name, int limit);
 extern void domev_event_check_topic(DomevText topic);
 extern void domev_event_check_content_type(DomevText content_type, bool json);
-extern void domev_event_check_uri(const char *what, DomevText uri);
+extern void domev_event_check_uri(const char *what, DomevText uri, bool absolute);
 extern void domev_event_check_time(TimestampTz occurred_at);
 
 #endif							/* DOMEV_EVENT_H */

@@ -30,14 +30,6 @@
 
 #define CAUSATION_ID	"causationid"
 
-/* Attributes of CloudEvents and of domev, which a header must not shadow; sorted. */
-static const char *const reserved_names[] = {
-	"aggregatetype", "aggregateversion", CAUSATION_ID, "data",
-	"datacontenttype", "dataschema", "endoftransaction", "id", "mac",
-	"originaltype", "partitionkey", "replayid", "sequence", "source",
-	"specversion", "subject", "time", "topic", "type",
-};
-
 /* domev.context, and what it was parsed to; NULL: not parsed since it was set. */
 static char *domev_context = NULL;
 static Jsonb *parsed_context = NULL;
@@ -53,7 +45,6 @@ static char *find_name_problem(const JsonbValue *name, bool may_set_causation);
 static char *find_value_problem(const char *name, const JsonbValue *value);
 static bool is_uuid(const JsonbValue *value);
 static bool is_int32(Numeric number);
-static int	compare_names(const void *a, const void *b);
 
 /* Defines domev.context. */
 void
@@ -185,8 +176,7 @@ find_name_problem(const JsonbValue *name, bool may_set_causation)
 						NAMEDATALEN - 1);
 	if (may_set_causation && strcmp(string, CAUSATION_ID) == 0)
 		return NULL;
-	if (bsearch(&string, reserved_names, lengthof(reserved_names),
-				sizeof(char *), compare_names) != NULL)
+	if (domev_event_is_reserved(domev_text(string)))
 		return psprintf("Header name \"%s\" is reserved.", string);
 	return NULL;
 }
@@ -244,12 +234,6 @@ is_int32(Numeric number)
 	errno = 0;
 	value = strtoll(string, &end, 10);
 	return *end == '\0' && errno == 0 && value >= PG_INT32_MIN && value <= PG_INT32_MAX;
-}
-
-static int
-compare_names(const void *a, const void *b)
-{
-	return strcmp(*(const char *const *) a, *(const char *const *) b);
 }
 
 /*

@@ -99,6 +99,29 @@ domev_member_is_string(const DomevMember *member)
 	return member->value.size >= 2 && member->value.data[0] == '"';
 }
 
+bool
+domev_member_is_boolean(const DomevMember *member, bool *value)
+{
+	*value = member->value.size == 4 && memcmp(member->value.data, "true", 4) == 0;
+	return *value || (member->value.size == 5 && memcmp(member->value.data, "false", 5) == 0);
+}
+
+bool
+domev_member_is_int32(const DomevMember *member, int32 *value)
+{
+	char		copy[sizeof("-2147483648")];
+	char	   *end;
+	long long	number;
+
+	if (member->value.size >= sizeof(copy))
+		return false;
+	memcpy(copy, member->value.data, member->value.size);
+	copy[member->value.size] = '\0';
+	number = strtoll(copy, &end, 10);
+	*value = (int32) number;
+	return end == copy + member->value.size && number == *value;
+}
+
 /* Appends the string that a member's value, which is one, stands for. */
 void
 domev_member_append_string(StringInfo out, const DomevMember *member)

@@ -33,6 +33,8 @@ extern bool domev_member_find(const char *json, Size size, const char *name,
 							  DomevMember *member);
 extern bool domev_member_is(const DomevMember *member, const char *name);
 extern bool domev_member_is_string(const DomevMember *member);
+extern bool domev_member_is_boolean(const DomevMember *member, bool *value);
+extern bool domev_member_is_int32(const DomevMember *member, int32 *value);
 extern void domev_member_append_string(StringInfo out, const DomevMember *member);
 
 #endif							/* DOMEV_MEMBER_H */

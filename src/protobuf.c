@@ -10,8 +10,11 @@
  *	  message CloudEvent {
  *		string id = 1; string source = 2; string spec_version = 3; string type = 4;
  *		map<string, CloudEventAttributeValue> attributes = 5;
- *		oneof data { bytes binary_data = 6; string text_data = 7; }
+ *		oneof data { bytes binary_data = 6; string text_data = 7; Any proto_data = 8; }
  *	  }
+ *
+ * JSON goes into binary_data: the specification does not say whether it is
+ * text, and the SDK for Go takes JSON in text_data for a JSON string.
  *
  * Copyright (c) 2026, domev contributors
  *
@@ -31,7 +34,6 @@
 /* Fields of CloudEvent. */
 #define FIELD_ATTRIBUTES	5
 #define FIELD_BINARY_DATA	6
-#define FIELD_TEXT_DATA		7
 
 /* Fields of an entry of a map. */
 #define FIELD_KEY			1
@@ -69,7 +71,6 @@ static void append_attribute(StringInfo out, DomevText name, const char *value, 
 static void append_value(StringInfo out, const DomevMember *member);
 static void append_timestamp(StringInfo out, const char *time);
 static int	own_field(const DomevMember *member);
-static bool is_int32(DomevText value, int32 *number);
 static void append_bytes(StringInfo out, int field, const char *bytes, int size);
 static void append_number(StringInfo out, int field, uint64 number);
 static void append_varint(StringInfo out, uint64 value);
@@ -107,7 +108,7 @@ append_member(StringInfo out, const DomevMember *member)
 	int			size;
 
 	if (domev_member_is(member, "data"))
-		append_bytes(out, FIELD_TEXT_DATA, member->value.data, member->value.size);
+		append_bytes(out, FIELD_BINARY_DATA, member->value.data, member->value.size);
 	else if (domev_member_is(member, "data_base64"))
 		append_binary_data(out, member);
 	else if (field != 0)
@@ -158,18 +159,19 @@ append_attribute(StringInfo out, DomevText name, const char *value, int size)
 static void
 append_value(StringInfo out, const DomevMember *member)
 {
+	bool		boolean;
 	int32		number;
 	int			size;
 	char	   *text;
 
-	if (!domev_member_is_string(member))
+	if (domev_member_is_boolean(member, &boolean))
 	{
-		if (member->value.data[0] == 't' || member->value.data[0] == 'f')
-			append_number(out, VALUE_BOOLEAN, member->value.data[0] == 't');
-		else if (is_int32(member->value, &number))
-			append_number(out, VALUE_INTEGER, (uint64) (int64) number);
-		else					/* no header that emit admits */
-			append_bytes(out, VALUE_STRING, member->value.data, member->value.size);
+		append_number(out, VALUE_BOOLEAN, boolean);
+		return;
+	}
+	if (domev_member_is_int32(member, &number))
+	{
+		append_number(out, VALUE_INTEGER, (uint64) (int64) number);
 		return;
 	}
 	text = text_of(member, &size);
@@ -217,22 +219,6 @@ own_field(const DomevMember *member)
 			return own_fields[i].field;
 	}
 	return 0;
-}
-
-static bool
-is_int32(DomevText value, int32 *number)
-{
-	char		copy[12];		/* fits -2147483648 */
-	char	   *end;
-	long		parsed;
-
-	if (value.size == 0 || value.size >= sizeof(copy))
-		return false;
-	memcpy(copy, value.data, value.size);
-	copy[value.size] = '\0';
-	parsed = strtol(copy, &end, 10);
-	*number = (int32) parsed;
-	return end == copy + value.size && parsed >= PG_INT32_MIN && parsed <= PG_INT32_MAX;
 }
 
 /* The text of a value, terminated and palloc'd; of what is no string, its JSON. */

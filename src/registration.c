@@ -355,7 +355,7 @@ domev_set_source(PG_FUNCTION_ARGS)
 	char	   *source = domev_argument_required(fcinfo, 0, "source");
 	DomevParams params = {0};
 
-	domev_event_check_uri("source", domev_text(source));
+	domev_event_check_uri("source", domev_text(source), false);
 	domev_catalog_lock();
 	domev_params_add_string(&params, source);
 	if (domev_statement_execute("UPDATE domev.source SET source = $1 WHERE NOT initial", &params) == 0)

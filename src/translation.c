@@ -299,7 +299,7 @@ set_content(DomevEvent *event, DomevIntegrationEvent *result)
 		domev_event_check_content_type(event->content_type, result->payload != NULL);
 	event->data_schema = domev_text(result->data_schema);
 	if (result->data_schema != NULL)
-		domev_event_check_uri("data schema", event->data_schema);
+		domev_event_check_uri("data schema", event->data_schema, true);
 }
 
 /* Its text, palloc'd; absent for NULL. */

@@ -79,6 +79,18 @@ SELECT domev.emit('result', 'x', '{"event_type": "e", "topic": "out", "payload":
 SELECT domev.emit('result', 'x', '{"event_type": "e", "topic": "out", "payload": 1, "content_type": "text/plain"}');
 SELECT domev.emit('result', 'x', '{"event_type": "e", "topic": "out", "payload": 1, "content_type": "application/vnd.shop+json; v=1"}') IS NOT NULL;
 SELECT domev.emit('result', 'x', '{"event_type": "e", "topic": "out", "data": "\\x00", "content_type": "avro"}');
+SELECT domev.emit('result', 'x', '{"event_type": "e", "topic": "out", "data": "\\x00", "data_schema": "/schemas/relative"}');
+-- content types, as RFC 9110 has them
+CREATE FUNCTION try_content_type(content_type text) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM domev.emit('result', 'x', jsonb_build_object('event_type', 'e', 'topic', 'out', 'data', '\x00', 'content_type', content_type));
+	RETURN 'accepted';
+EXCEPTION WHEN invalid_parameter_value THEN
+	RETURN SQLERRM;
+END $$;
+SELECT left(content_type, 30) AS content_type, try_content_type(content_type) FROM unnest(ARRAY['text/plain', 'text/plain;charset=utf-8', 'text/plain ; a=b; c="d;\" e"', 'a/b+c.d-1', 'text / plain',
+	'text/plain; charset', 'text/plain; =x', 'a/b/c', '/json', 'a/', 'a b/c', 'a/b; c=', 'a/b; c="d', 'a/b; c="d\', 'a/b;', 'a/b x=y', ' a/b', 'a/ü', '', repeat('a', 127) || '/' || repeat('b', 127), repeat('a', 128) || '/' || repeat('b', 127)]) AS content_type;
+DROP FUNCTION try_content_type;
 SELECT domev.emit('result', 'x', '{"event_type": "e", "topic": "out", "data": "\\x00", "data_schema": "not a uri"}');
 SELECT domev.emit('result', 'x', '{"event_type": "e", "topic": "out", "headers": {"id": 1}}');
 

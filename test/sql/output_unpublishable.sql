@@ -11,7 +11,7 @@ CREATE FUNCTION put(number int, event_type text DEFAULT 'by hand', aggregate_id 
 	VALUES (('00000000-0000-0000-0000-' || lpad(number::text, 12, '0'))::uuid, now(), pg_current_xact_id(), 't', event_type, 'a', aggregate_id, key, payload, data, headers, occurred_at) $$;
 
 -- larger than any event may be, by itself or once it is escaped (all of it compresses well)
-SELECT put(1, payload => ('"' || repeat('x', 270000000) || '"')::json);
+SELECT put(1, data => convert_to(repeat('x', 270000000), 'SQL_ASCII'));
 SELECT put(2, event_type => repeat(E'\x01', 45000000));
 -- large, but not too large; a type that is longer than one may be is sent as it is
 SELECT put(4, payload => ('"' || repeat('x', 1000000) || '"')::json);
@@ -20,7 +20,9 @@ SELECT put(5, event_type => repeat('t', 300), payload => '1');
 ALTER TABLE domev.outbox ALTER aggregate_id DROP NOT NULL, ALTER event_type DROP NOT NULL, ALTER occurred_at DROP NOT NULL;
 SELECT put(7, aggregate_id => NULL), put(8, event_type => NULL), put(9, occurred_at => NULL);
 SELECT put(10, occurred_at => 'infinity'), put(11, occurred_at => '4713-01-01 00:00:00+00 BC');
-SELECT put(12, headers => '{"deep": {"a": [1, "}"]}, "none": null, "real": 1.5, "large": 12345678901, "esc": "\ud83d\ude00 A \\"}', payload => '{"a": ["]", {"b": "\"}"}]}');
+SELECT put(12, headers => '{"flag" : true, "n":-5, "esc": "\ud83d\ude00 A \\"}', payload => '{"a": ["]", {"b": "\"}"}]}');
+SELECT put(13, headers => '{"deep": {"a": [1, "}"]}}'), put(14, headers => '{"none": null}'), put(15, headers => '{"real": 1.5}'), put(16, headers => '{"large": 2147483648}'),
+	put(17, headers => '{"id": "x"}'), put(18, headers => '{"Upper": 1}'), put(19, headers => '{"a": "1", "": "2"}');
 SELECT * FROM sent();
 
 -- a changed outbox: emit refuses, and of rows written by hand is said what can be read

@@ -92,7 +92,9 @@ SELECT try($$SELECT domev.alter_mapping('m1', reset => '{function}')$$);
 
 -- source
 SELECT left(uri, 20), try(format('SELECT domev.set_source(%L)', uri)) FROM (VALUES
-	('/a%20b'), (repeat('u', 2048)), (''), (repeat('u', 2049)), ('/a b'), ('/a%2'), ('/a%zz'), ('/ä'), ('<a>'), (NULL)) AS v(uri);
+	('/a%20b'), (repeat('u', 2048)), (''), (repeat('u', 2049)), ('/a b'), ('/a%2'), ('/a%zz'), ('/ä'), ('<a>'), (NULL),
+	('urn:a:b'), ('a+b.c-1:'), ('//user@[::1]:80/a?b:c/d?#e:f/g?'), ('https://[2001:db8::1]'), ('./a:b'), ('?a:b'), ('%3a'),
+	('1a:b'), ('a_b:c'), (':'), ('::'), ('a:b#c#d'), ('http://[::1'), ('http://a/[x]'), ('http://[x]'), ('http://[]'), ('http://a[::1]'), ('http://[::1]a'), ('a[b]'), ('urn:[::1]'), ('a]')) AS v(uri);
 
 -- the tables themselves are closed to all but a superuser, even to one who may register
 CREATE ROLE regress_registrar;
