@@ -1,0 +1,167 @@
+"""What did the broker get, and what did it say?  A stand-in for a broker: one event a line, one answer a line.
+
+A policy is a function of (id of the event, how often it came before); it returns what becomes of the event.
+"""
+
+import json
+import socket
+import threading
+
+OK = "ok"
+NO = "no"
+HOLD = "hold"  # no answer, until the policy changes
+DROP = "drop"  # the connection is closed; the event is not safe
+DROP_SAFE = "drop, safe"  # the connection is closed; the event is safe, but nobody was told
+
+
+class Delivery:
+    """One arrival of one event."""
+    __slots__ = ("run", "id", "raw", "accepted")
+
+    def __init__(self, run, id, raw, accepted):
+        self.run = run  # which start of the publisher it came from
+        self.id = id
+        self.raw = raw  # the bytes; None if only the id was told
+        self.accepted = accepted
+
+
+def id_of(line):
+    """The id in an event's JSON; what is no event has none."""
+    try:
+        event = json.loads(line)
+        return event["id"] if isinstance(event, dict) and isinstance(event.get("id"), str) else None
+    except ValueError:
+        return None
+
+
+def accept_all(_id, _before):
+    return OK
+
+
+class Broker:
+    def __init__(self, file):
+        self._file = open(file, "ab", buffering=0)
+        self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
+        self.port = self._listener.getsockname()[1]
+        self._changed = threading.Condition()
+        self._policy = accept_all
+        self._delay = None  # a function that returns seconds
+        self._hurry = threading.Event()  # no delays, nothing held: the publisher is dead
+        self._open = 0
+        self._accepted = 0  # connections
+        self._held = {}  # id: how many connections hold it
+        self._came = {}  # id: how often
+        self._safe = set()
+        self.run = 0
+        self.deliveries = []
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def close(self):
+        self._listener.close()
+        self._file.close()
+
+    # What scenarios ask
+
+    def set_policy(self, policy=accept_all, delay=None):
+        with self._changed:
+            self._policy, self._delay = policy, delay
+            self._changed.notify_all()
+
+    def came(self, id):
+        with self._changed:
+            return self._came.get(id, 0)
+
+    def is_safe(self, id):
+        with self._changed:
+            return id in self._safe
+
+    def is_held(self, id):
+        with self._changed:
+            return self._held.get(id, 0) > 0
+
+    def progress(self):
+        with self._changed:
+            return len(self._safe)
+
+    def settle(self, run):
+        """Waits until all that a dead publisher sent is dealt with; what comes from now on is of another run."""
+        self._hurry.set()
+        with self._changed:
+            self._changed.notify_all()
+            before = self._accepted
+        # Connections are accepted in their order: when ours is, all of the dead are.
+        with socket.create_connection(("127.0.0.1", self.port)):
+            with self._changed:
+                quiet = self._changed.wait_for(lambda: self._accepted > before, 10)
+        with self._changed:
+            quiet = quiet and self._changed.wait_for(lambda: self._open == 0, 10)
+            self.run = run
+        self._hurry.clear()
+        return quiet
+
+    # Connections
+
+    def _listen(self):
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            with self._changed:
+                self._open += 1
+                self._accepted += 1
+                self._changed.notify_all()
+            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+
+    def _serve(self, connection):
+        try:
+            with connection, connection.makefile("rb") as lines:
+                for line in lines:
+                    if not line.endswith(b"\n") or not self._take(connection, line[:-1]):
+                        return
+        except OSError:
+            pass
+        finally:
+            with self._changed:
+                self._open -= 1
+                self._changed.notify_all()
+
+    def _take(self, connection, line):
+        """Deals with one event; false: the connection is to be closed."""
+        if self._delay and not self._hurry.is_set():
+            self._hurry.wait(self._delay())
+        id = id_of(line)
+        answer = self._decide(id)
+        if answer is None:
+            return False
+        with self._changed:
+            accepted = answer in (OK, DROP_SAFE)
+            self._came[id] = self._came.get(id, 0) + 1
+            self.deliveries.append(Delivery(self.run, id, line, accepted))
+            if accepted:
+                self._safe.add(id)
+                self._file.write(line + b"\n")
+            self._changed.notify_all()
+        if answer in (OK, NO):
+            connection.sendall(answer.encode() + b"\n")
+        return answer in (OK, NO)
+
+    def _decide(self, id):
+        """What becomes of an event; None: the publisher died before it was known."""
+        with self._changed:
+            policy = self._policy
+            answer = policy(id, self._came.get(id, 0))
+            if answer != HOLD:
+                return answer
+            self._held[id] = self._held.get(id, 0) + 1
+            try:
+                while answer == HOLD:
+                    if self._hurry.is_set():
+                        return None
+                    self._changed.wait_for(lambda: self._policy is not policy or self._hurry.is_set())
+                    policy = self._policy
+                    answer = policy(id, self._came.get(id, 0))
+            finally:
+                self._held[id] -= 1
+            return None if self._hurry.is_set() else answer
