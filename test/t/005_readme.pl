@@ -45,7 +45,7 @@ foreach my $page (glob('doc/*.md'))
 
 	$node->safe_psql('postgres', "CREATE DATABASE $name");
 	$output = $node->safe_psql($name, join("\n", $text =~ /^```sql\n(.*?)^```$/msg));
-	foreach my $line ($text =~ /^     (.*)$/mg)
+	foreach my $line ($text =~ /^ {5}(\S.*)$/mg)
 	{
 		my $pattern = join('\\|', map { quotemeta(s/^\s+|\s+$//gr) } split(/\|/, $line));
 
