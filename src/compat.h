@@ -33,6 +33,7 @@
 #include "replication/message.h"
 #include "replication/output_plugin.h"
 #include "replication/reorderbuffer.h"
+#include "replication/snapbuild.h"
 #include "rewrite/rewriteHandler.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
@@ -63,6 +64,17 @@ extern PGDLLEXPORT void _PG_output_plugin_init(OutputPluginCallbacks *callbacks)
 typedef RepOriginId ReplOriginId;
 #define InvalidReplOriginId InvalidRepOriginId
 #endif
+
+/* 16: the snapshot that new transactions are decoded with is asked for without a transaction. */
+static inline Snapshot
+domev_current_snapshot_compat(SnapBuild *builder)
+{
+#if PG_VERSION_NUM >= 160000
+	return SnapBuildGetOrBuildSnapshot(builder);
+#else
+	return SnapBuildGetOrBuildSnapshot(builder, InvalidTransactionId);
+#endif
+}
 
 /* 16 (072ee847ad): a macro that tells a top-level transaction. */
 #if PG_VERSION_NUM < 160000

@@ -54,6 +54,18 @@ typedef struct TopicEntry
 	bool		external;
 } TopicEntry;
 
+/*
+ * Tells one historic snapshot from another.  Not by its address: those of a
+ * transaction that is streamed are copies, freed and made again.
+ */
+typedef struct SnapshotMark
+{
+	TransactionId xmin;
+	TransactionId xmax;
+	uint32		xcnt;
+	CommandId	curcid;
+} SnapshotMark;
+
 struct DomevFilter
 {
 	const DomevOptions *options;
@@ -67,7 +79,7 @@ struct DomevFilter
 	/* what the tables say */
 	MemoryContext facts;
 	uint64		facts_known;	/* catalogs_changed when they were read */
-	Snapshot	facts_snapshot; /* under which; only to be compared */
+	SnapshotMark facts_mark;	/* under which snapshot */
 	HTAB	   *topics;
 	char	   *source;
 	uint8	   *message_key;	/* NULL: not read, or there is none */
@@ -126,19 +138,23 @@ const AttrNumber *
 domev_filter_columns(DomevFilter *filter, Relation relation)
 {
 	RelationEntry *entry;
-	bool		found;
 
 	refresh(filter);
 	if (RelationGetNamespace(relation) != filter->schema &&
 		!(relation->rd_rel->relispartition && OidIsValid(filter->schema)))
 		return NULL;
-	entry = hash_search(filter->relations, &RelationGetRelid(relation), HASH_ENTER, &found);
-	if (!found)
+	entry = hash_search(filter->relations, &RelationGetRelid(relation), HASH_FIND, NULL);
+	if (entry == NULL)
 	{
-		/* Should the lookup fail, the entry must not say yes. */
-		entry->is_outbox = false;
+		/*
+		 * Asked before the entry is made: while a transaction is streamed,
+		 * decoding goes on after an error that says that it was rolled back.
+		 */
+		bool		is_outbox = is_outbox_partition(relation);
+
+		entry = hash_search(filter->relations, &RelationGetRelid(relation), HASH_ENTER, NULL);
+		entry->is_outbox = is_outbox;
 		domev_event_find_columns(RelationGetDescr(relation), entry->columns);
-		entry->is_outbox = is_outbox_partition(relation);
 	}
 	return entry->is_outbox ? entry->columns : NULL;
 }
@@ -221,15 +237,19 @@ is_in_shard(const DomevOptions *options, DomevText key)
 static void
 refresh(DomevFilter *filter)
 {
-	if (filter->known == catalogs_changed)
+	uint64		now = catalogs_changed;
+	Oid			schema;
+
+	if (filter->known == now)
 		return;
+
+	/* What comes while it is read must be noticed, so "now" is from before. */
+	schema = get_namespace_oid(DOMEV_SCHEMA, true);
 	MemoryContextReset(filter->cache);
 	filter->relations = make_table(filter->cache, "domev relations", sizeof(Oid),
 								   sizeof(RelationEntry), HASH_BLOBS);
-
-	/* Before anything is read: what comes while it is must be noticed. */
-	filter->known = catalogs_changed;
-	filter->schema = get_namespace_oid(DOMEV_SCHEMA, true);
+	filter->schema = schema;
+	filter->known = now;
 }
 
 /* Forgets what the tables say if it may be another now. */
@@ -237,8 +257,10 @@ static void
 refresh_facts(DomevFilter *filter)
 {
 	Snapshot	snapshot = GetCatalogSnapshot(RelationRelationId);
+	SnapshotMark mark = {snapshot->xmin, snapshot->xmax, snapshot->xcnt, snapshot->curcid};
 
-	if (filter->facts_known == catalogs_changed && filter->facts_snapshot == snapshot)
+	if (filter->facts_known == catalogs_changed &&
+		memcmp(&filter->facts_mark, &mark, sizeof(mark)) == 0)
 		return;
 	MemoryContextReset(filter->facts);
 	filter->source = NULL;
@@ -247,7 +269,7 @@ refresh_facts(DomevFilter *filter)
 	filter->topics = make_table(filter->facts, "domev topics", DOMEV_MAX_NAME + 1,
 								sizeof(TopicEntry), HASH_STRINGS);
 	filter->facts_known = catalogs_changed;
-	filter->facts_snapshot = snapshot;
+	filter->facts_mark = mark;
 }
 
 static HTAB *

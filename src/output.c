@@ -8,7 +8,8 @@
  * decodes a transaction when it has committed, or in pieces before.
  *
  * Nothing here may raise an error because of data: the client would come
- * back and meet it again, for ever.
+ * back and meet it again, for ever.  The one that may come back is of the
+ * temporary file of a large transaction: a full disk, or temp_file_limit.
  *
  * Copyright (c) 2026, domev contributors
  *
@@ -26,12 +27,16 @@
 #include "spool.h"
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
+#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
 #include "compat.h"
 
 /* Dropped messages are said in the log at most once in this time. */
 #define DROPPED_LOG_MS	60000
+
+/* Of that many events of a large transaction some may be sent, or none: then there is a sign of life. */
+#define KEEP_ALIVE_EVENTS	100
 
 /* A decoding session; lives in the decoding context's memory. */
 typedef struct Output
@@ -41,6 +46,9 @@ typedef struct Output
 	DomevSender *sender;
 	DomevSpools *spools;
 	MemoryContext scratch;		/* reset after each change */
+	List	   *cut;			/* of ReorderBufferTXN *: streamed
+								 * transactions that lost the rest of a piece,
+								 * see mend_cut */
 	int			skipped;		/* changes since the last sign of life, before
 								 * 16 */
 
@@ -82,8 +90,10 @@ static void take_message(LogicalDecodingContext *ctx, ReorderBufferTXN *txn,
 						 Size size, const char *message, bool streaming);
 static void put_in_spool(Output *output, ReorderBufferTXN *txn, TransactionId xid,
 						 XLogRecPtr lsn, const StringInfoData *body);
-static void close_spool(ReorderBufferTXN *txn);
-static void send_spool(Output *output, ReorderBufferTXN *txn);
+static void forget_streamed(Output *output, ReorderBufferTXN *txn);
+static void mend_cut(LogicalDecodingContext *ctx);
+static void send_spool(LogicalDecodingContext *ctx, ReorderBufferTXN *txn);
+static void keep_alive(LogicalDecodingContext *ctx);
 static HTAB *collect_living(ReorderBufferTXN *txn);
 static void note_dropped(Output *output, XLogRecPtr lsn);
 static void log_dropped(Output *output, XLogRecPtr lsn);
@@ -142,12 +152,18 @@ output_shutdown(LogicalDecodingContext *ctx)
 		log_dropped(output, InvalidXLogRecPtr);
 }
 
-/* True: skip it.  By default what was replicated from another server is not published again. */
+/*
+ * True: skip it.  By default what was replicated from another server is not
+ * published again.  This is called for every record of a change, a commit or
+ * an abort before PostgreSQL does anything with it.
+ */
 static bool
 output_filter_by_origin(LogicalDecodingContext *ctx, ReplOriginId origin_id)
 {
 	Output	   *output = ctx->output_plugin_private;
 
+	if (output->cut != NIL)
+		mend_cut(ctx);
 	return !output->options.any_origin && origin_id != InvalidReplOriginId;
 }
 
@@ -195,8 +211,8 @@ output_commit(LogicalDecodingContext *ctx, ReorderBufferTXN *txn, XLogRecPtr com
  * that has to be looked up for an event is looked up when it comes.
  *
  * A lookup raises an error when the subtransaction has been rolled back
- * meanwhile.  PostgreSQL catches it, and calls nothing more for this piece
- * but stream_stop.
+ * meanwhile.  PostgreSQL catches it, and drops the rest of the piece, which
+ * is all of subtransactions that were rolled back; see mend_cut.
  * ----------------------------------------------------------------
  */
 
@@ -211,6 +227,15 @@ output_stream_start(LogicalDecodingContext *ctx, ReorderBufferTXN *txn)
 static void
 output_stream_stop(LogicalDecodingContext *ctx, ReorderBufferTXN *txn)
 {
+	Output	   *output = ctx->output_plugin_private;
+	MemoryContext old;
+
+	/* After an error the snapshot is gone already. */
+	if (HistoricSnapshotActive())
+		return;
+	old = MemoryContextSwitchTo(ctx->context);
+	output->cut = list_append_unique_ptr(output->cut, txn);
+	MemoryContextSwitchTo(old);
 }
 
 static void
@@ -236,7 +261,7 @@ static void
 output_stream_abort(LogicalDecodingContext *ctx, ReorderBufferTXN *txn, XLogRecPtr abort_lsn)
 {
 	if (rbtxn_is_toptxn(txn))
-		close_spool(txn);
+		forget_streamed(ctx->output_plugin_private, txn);
 }
 
 static void
@@ -247,9 +272,9 @@ output_stream_commit(LogicalDecodingContext *ctx, ReorderBufferTXN *txn, XLogRec
 
 	domev_sender_begin(output->sender);
 	if (txn->output_plugin_private != NULL)
-		send_spool(output, txn);
+		send_spool(ctx, txn);
 	domev_sender_end(output->sender, txn);
-	close_spool(txn);
+	forget_streamed(output, txn);
 	MemoryContextSwitchTo(old);
 	MemoryContextReset(output->scratch);
 }
@@ -336,16 +361,47 @@ put_in_spool(Output *output, ReorderBufferTXN *txn, TransactionId xid, XLogRecPt
 }
 
 static void
-close_spool(ReorderBufferTXN *txn)
+forget_streamed(Output *output, ReorderBufferTXN *txn)
 {
 	if (txn->output_plugin_private != NULL)
 		domev_spool_close(txn->output_plugin_private);
 	txn->output_plugin_private = NULL;
+	output->cut = list_delete_ptr(output->cut, txn);
+}
+
+/*
+ * With the rest of a piece, PostgreSQL drops the snapshots in it, which show
+ * what other transactions have done to the catalogs; what the transaction
+ * does later would be decoded without.  A relation would not be found, for
+ * ever, or a topic, and its events be missing.  So each transaction that was
+ * cut gets the snapshot of now, as PostgreSQL itself gives it to them all when
+ * another one with such changes commits.
+ *
+ * Not at once, because while it streams PostgreSQL relies on an empty queue;
+ * but before the next record of the transaction.
+ */
+static void
+mend_cut(LogicalDecodingContext *ctx)
+{
+	Output	   *output = ctx->output_plugin_private;
+	ListCell   *lc;
+
+	foreach(lc, output->cut)
+	{
+		ReorderBufferTXN *txn = lfirst(lc);
+		Snapshot	snapshot = domev_current_snapshot_compat(ctx->snapshot_builder);
+
+		snapshot->active_count++;	/* the queue's reference */
+		ReorderBufferAddSnapshot(ctx->reorder, txn->xid, ctx->reader->ReadRecPtr, snapshot);
+	}
+	list_free(output->cut);
+	output->cut = NIL;
 }
 
 static void
-send_spool(Output *output, ReorderBufferTXN *txn)
+send_spool(LogicalDecodingContext *ctx, ReorderBufferTXN *txn)
 {
+	Output	   *output = ctx->output_plugin_private;
 	DomevSpool *spool = txn->output_plugin_private;
 	HTAB	   *living = collect_living(txn);
 	StringInfoData body;
@@ -355,12 +411,25 @@ send_spool(Output *output, ReorderBufferTXN *txn)
 
 	initStringInfo(&body);
 	domev_spool_rewind(spool);
-	while (domev_spool_get(spool, &xid, &lsn, &body, &wanted))
+	for (int i = 1; domev_spool_get(spool, &xid, &lsn, &body, &wanted); i++)
 	{
 		CHECK_FOR_INTERRUPTS();
+		if (i % KEEP_ALIVE_EVENTS == 0)
+			keep_alive(ctx);
 		if (hash_search(living, &xid, HASH_FIND, NULL) != NULL)
 			domev_sender_add(output->sender, txn, wanted ? &body : NULL, lsn);
 	}
+}
+
+/* A sign of life for the client, which may be sent little of many events. */
+static void
+keep_alive(LogicalDecodingContext *ctx)
+{
+	bool		end_xact = ctx->end_xact;
+
+	ctx->end_xact = false;		/* else it would be left to what follows */
+	OutputPluginUpdateProgress(ctx, false);
+	ctx->end_xact = end_xact;
 }
 
 /*

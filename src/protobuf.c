@@ -109,7 +109,7 @@ append_member(StringInfo out, const DomevMember *member)
 
 	if (domev_member_is(member, "data"))
 		append_bytes(out, FIELD_BINARY_DATA, member->value.data, member->value.size);
-	else if (domev_member_is(member, "data_base64"))
+	else if (domev_member_is(member, "data_base64") && domev_member_is_string(member))
 		append_binary_data(out, member);
 	else if (field != 0)
 	{

@@ -21,6 +21,7 @@
  */
 #include "postgres.h"
 
+#include "lib/ilist.h"
 #include "spool.h"
 #include "storage/fd.h"
 #include "utils/memutils.h"
@@ -37,6 +38,7 @@
 struct DomevSpools
 {
 	MemoryContext context;		/* of the session; the spools are in it */
+	dlist_head	spools;
 	Size		used;			/* in the buffers of all spools */
 };
 
@@ -54,6 +56,7 @@ typedef struct EntryHeader
  */
 struct DomevSpool
 {
+	dlist_node	node;			/* in spools->spools */
 	MemoryContext context;		/* ends with the spool */
 	MemoryContextCallback on_end;	/* closes the file */
 	DomevSpools *spools;
@@ -64,7 +67,9 @@ struct DomevSpool
 };
 
 static void spool_end(void *arg);
+static DomevSpool *find_largest(DomevSpools *spools);
 static void write_out(DomevSpool *spool);
+static void make_buffer(DomevSpool *spool);
 static bool read_bytes(DomevSpool *spool, void *bytes, Size size);
 static bool read_more(DomevSpool *spool);
 
@@ -75,6 +80,7 @@ domev_spools_create(void)
 	DomevSpools *spools = palloc0(sizeof(DomevSpools));
 
 	spools->context = CurrentMemoryContext;
+	dlist_init(&spools->spools);
 	return spools;
 }
 
@@ -88,7 +94,8 @@ domev_spool_open(DomevSpools *spools)
 
 	spool->context = context;
 	spool->spools = spools;
-	initStringInfo(&spool->buffer);
+	dlist_push_head(&spools->spools, &spool->node);
+	make_buffer(spool);
 	spool->on_end.func = spool_end;
 	spool->on_end.arg = spool;
 	MemoryContextRegisterResetCallback(context, &spool->on_end);
@@ -108,6 +115,7 @@ spool_end(void *arg)
 {
 	DomevSpool *spool = arg;
 
+	dlist_delete(&spool->node);
 	spool->spools->used -= spool->buffer.len;
 	if (spool->file > 0)
 		FileClose(spool->file);
@@ -121,9 +129,8 @@ domev_spool_put(DomevSpool *spool, TransactionId xid, XLogRecPtr lsn,
 	EntryHeader header = {.lsn = lsn,.xid = xid,.size = body ? body->len : -1};
 	int			size = sizeof(header) + (body ? body->len : 0);
 
-	/* An event may be almost as large as a buffer can be. */
 	if (spool->spools->used + size > SPOOLS_MEMORY)
-		write_out(spool);
+		write_out(find_largest(spool->spools));
 	appendBinaryStringInfo(&spool->buffer, (char *) &header, sizeof(header));
 	if (body != NULL)
 		appendBinaryStringInfo(&spool->buffer, body->data, body->len);
@@ -174,6 +181,23 @@ domev_spool_get(DomevSpool *spool, TransactionId *xid, XLogRecPtr *lsn,
  * ----------------------------------------------------------------
  */
 
+/* Which one has most in memory?  There is one at least. */
+static DomevSpool *
+find_largest(DomevSpools *spools)
+{
+	DomevSpool *largest = NULL;
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &spools->spools)
+	{
+		DomevSpool *spool = dlist_container(DomevSpool, node, iter.cur);
+
+		if (largest == NULL || spool->buffer.len > largest->buffer.len)
+			largest = spool;
+	}
+	return largest;
+}
+
 /* Empties the buffer into the file. */
 static void
 write_out(DomevSpool *spool)
@@ -191,15 +215,17 @@ write_out(DomevSpool *spool)
 				 errmsg("could not write to file \"%s\": %m", FilePathName(spool->file))));
 	spool->file_size += buffer->len;
 	spool->spools->used -= buffer->len;
-	resetStringInfo(buffer);
-	if (buffer->maxlen > SPOOLS_MEMORY)
-	{
-		MemoryContext old = MemoryContextSwitchTo(spool->context);
+	pfree(buffer->data);
+	make_buffer(spool);
+}
 
-		pfree(buffer->data);
-		initStringInfo(buffer);
-		MemoryContextSwitchTo(old);
-	}
+static void
+make_buffer(DomevSpool *spool)
+{
+	MemoryContext old = MemoryContextSwitchTo(spool->context);
+
+	initStringInfo(&spool->buffer);
+	MemoryContextSwitchTo(old);
 }
 
 /* False: nothing is left. */
@@ -241,10 +267,14 @@ read_more(DomevSpool *spool)
 	enlargeStringInfo(buffer, READ_SIZE);
 	size = FileRead(spool->file, buffer->data, READ_SIZE, spool->file_position,
 					WAIT_EVENT_BUFFILE_READ);
-	if (size <= 0)
+	if (size < 0)
 		ereport(ERROR,
 				(errcode_for_file_access(),
 				 errmsg("could not read file \"%s\": %m", FilePathName(spool->file))));
+	if (size == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("file \"%s\" is shorter than what was written", FilePathName(spool->file))));
 	buffer->len = size;
 	spool->spools->used += size;
 	spool->file_position += size;

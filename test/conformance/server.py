@@ -158,15 +158,6 @@ class Cluster:
     def value(self, sql, database=DATABASE):
         return self.query(sql, database)[0][0]
 
-    def wait_until_up(self):
-        def up():
-            try:
-                return self.value("SELECT NOT pg_is_in_recovery()") == "t"
-            except (wire.Gone, wire.Error):
-                return False
-        if not wait_until(up, 60):
-            raise RuntimeError(f"the server does not come up again: {self.end_of_log()}")
-
     # Slots
 
     def make_slots(self, plugin):
@@ -186,11 +177,23 @@ class Cluster:
         return int(pid), wire.lsn(sent), replied
 
     def kill_walsender(self):
-        """SIGKILL for the publisher's walsender: the server takes that for a crash, and starts again by itself."""
+        """SIGKILL for the publisher's walsender, if it has one: the server takes that for a crash, and starts again by itself."""
         pid = self.value(f"SELECT coalesce(active_pid, 0) FROM pg_replication_slots WHERE slot_name = '{SLOT}'")
-        if pid != "0":
-            os.kill(int(pid), signal.SIGKILL)
-        return pid != "0"
+        if pid == "0":
+            return False
+        before = self.checkpointer()
+        os.kill(int(pid), signal.SIGKILL)
+        # It answers for a moment yet, and then not.
+        if not wait_until(lambda: self.checkpointer() not in ("", "0", before), 60):
+            raise RuntimeError(f"the server does not come up again: {self.end_of_log()}")
+        return True
+
+    def checkpointer(self):
+        """Its process, another one after each crash; '' or '0' while the server does not work."""
+        try:
+            return self.value("SELECT coalesce(max(pid), 0) FROM pg_stat_activity WHERE backend_type = 'checkpointer' AND NOT pg_is_in_recovery()")
+        except (wire.Gone, wire.Error):
+            return ""
 
     def end_of_transactions(self):
         """The transactions of the ledger in the order of their commits: [(xid, position of the end)]."""
