@@ -197,7 +197,7 @@ main() {
 	for name in "${names[@]}"; do
 		[ -e "$source_tree/test/clients/$name.sh" ] || die "there is no client $name; there are: $(known_clients | paste -sd ' ')"
 	done
-	prepare
+	prepare $(command -v python3 >/dev/null || echo python3)
 	if [ -z "$installed" ]; then
 		build
 		install_domev
