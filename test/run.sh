@@ -89,7 +89,7 @@ tally() { # NAME PASSED FAILED
 test_streamed() {
 	local config=$copy/test/streamed.conf tests
 	[ "$(major_of "$PG_CONFIG")" -ge 17 ] || return 0
-	as_user sh -c 'echo "debug_logical_replication_streaming = immediate" >"$1"' sh "$config"
+	as_user tee "$config" >/dev/null <<<'debug_logical_replication_streaming = immediate'
 	tests=$(cd "$copy/test/sql" && grep -l pg_logical_slot_ ./*.sql | sed 's,^\./,,; s,\.sql$,,' | tr '\n' ' ')
 	suite "regression tests, streamed" regress "$copy" ISOLATION= TAP_TESTS= "REGRESS=$tests" "EXTRA_REGRESS_OPTS=--temp-config=$config"
 }

@@ -187,7 +187,7 @@ known_clients() {
 }
 
 main() {
-	local installed='' names name
+	local installed='' names name packages=()
 	if [ "${1:-}" = --installed ]; then
 		installed=yes
 		shift
@@ -197,7 +197,8 @@ main() {
 	for name in "${names[@]}"; do
 		[ -e "$source_tree/test/clients/$name.sh" ] || die "there is no client $name; there are: $(known_clients | paste -sd ' ')"
 	done
-	prepare $(command -v python3 >/dev/null || echo python3)
+	command -v python3 >/dev/null || packages+=(python3) # for the kit
+	prepare ${packages[@]+"${packages[@]}"}
 	if [ -z "$installed" ]; then
 		build
 		install_domev
