@@ -384,9 +384,11 @@ static void
 mend_cut(LogicalDecodingContext *ctx)
 {
 	Output	   *output = ctx->output_plugin_private;
+	List	   *cut = output->cut;
 	ListCell   *lc;
 
-	foreach(lc, output->cut)
+	output->cut = NIL;			/* adding a snapshot may stream, and cut again */
+	foreach(lc, cut)
 	{
 		ReorderBufferTXN *txn = lfirst(lc);
 		Snapshot	snapshot = domev_current_snapshot_compat(ctx->snapshot_builder);
@@ -394,8 +396,7 @@ mend_cut(LogicalDecodingContext *ctx)
 		snapshot->active_count++;	/* the queue's reference */
 		ReorderBufferAddSnapshot(ctx->reorder, txn->xid, ctx->reader->ReadRecPtr, snapshot);
 	}
-	list_free(output->cut);
-	output->cut = NIL;
+	list_free(cut);
 }
 
 static void

@@ -44,7 +44,7 @@ COMMIT;
 ALTER TABLE domev.outbox ADD note text DEFAULT 'x';
 SELECT domev.emit('e', 'with a column more') IS NOT NULL;
 ALTER TABLE domev.outbox DROP note;
-ALTER TABLE domev.outbox ALTER payload TYPE jsonb;
+DO $$ BEGIN ALTER TABLE domev.outbox ALTER payload TYPE jsonb; EXCEPTION WHEN OTHERS THEN RAISE NOTICE 'refused'; END $$; -- by minor releases in other words
 SELECT * FROM sent();
 -- filtered by what can be read of it
 INSERT INTO domev.outbox (event_id, recorded_at, xact_id, topic, event_type, aggregate_type, aggregate_id, payload, occurred_at)
