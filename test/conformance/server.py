@@ -182,9 +182,14 @@ class Cluster:
         if pid == "0":
             return False
         before = self.checkpointer()
-        os.kill(int(pid), signal.SIGKILL)
-        # It answers for a moment yet, and then not.
-        if not wait_until(lambda: self.checkpointer() not in ("", "0", before), 60):
+        try:
+            os.kill(int(pid), signal.SIGKILL)
+        except ProcessLookupError:
+            return False
+        # It answers for a moment yet, and then not; or goes on, if the process was about to end by itself.
+        if not wait_until(lambda: self.checkpointer() != before, 2):
+            return False
+        if not wait_until(lambda: self.checkpointer() not in ("", "0"), 60):
             raise RuntimeError(f"the server does not come up again: {self.end_of_log()}")
         return True
 
