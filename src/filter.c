@@ -131,8 +131,8 @@ domev_filter_begin(DomevFilter *filter)
 /*
  * Where a relation has the columns of the outbox, indexed by
  * DomevOutboxColumn, InvalidAttrNumber for one that somebody has changed;
- * NULL: it is none of its partitions.  Called for every
- * change in the database, so the first comparison has to settle most of them.
+ * NULL: it is none of its partitions.  Called for every change in the
+ * database, so the first comparison has to settle most of them.
  */
 const AttrNumber *
 domev_filter_columns(DomevFilter *filter, Relation relation)
