@@ -181,10 +181,10 @@ key_of_row(const DomevEvent *event)
 
 	initStringInfo(&utf8);
 	if (key.data != NULL && domev_cloudevent_to_utf8(&utf8, key))
-		return (DomevText)
 	{
-		utf8.data, utf8.len
-	};
+		key.data = utf8.data;
+		key.size = utf8.len;
+	}
 	return key;
 }
 
@@ -192,18 +192,16 @@ key_of_row(const DomevEvent *event)
 static DomevText
 member_of_message(const char *message, Size size, const char *name)
 {
+	DomevText	result = {NULL, 0};
 	DomevMember member;
 	StringInfoData string;
 
-	if (!domev_member_find(message, size, name, &member) || !domev_member_is_string(&member))
-		return (DomevText)
+	if (domev_member_find(message, size, name, &member) && domev_member_is_string(&member))
 	{
-		NULL, 0
-	};
-	initStringInfo(&string);
-	domev_member_append_string(&string, &member);
-	return (DomevText)
-	{
-		string.data, string.len
-	};
+		initStringInfo(&string);
+		domev_member_append_string(&string, &member);
+		result.data = string.data;
+		result.size = string.len;
+	}
+	return result;
 }
