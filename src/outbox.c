@@ -67,6 +67,10 @@ static XLogRecPtr message_end = InvalidXLogRecPtr;
 static TransactionId message_xid = InvalidTransactionId;
 
 static void keep_behind_message(void);
+static void subtransaction_callback(SubXactEvent event, SubTransactionId mine,
+									SubTransactionId parent, void *arg);
+static void insert_nothing(void);
+static void watch_subtransactions(void);
 static TimestampTz rising_timestamp(void);
 static void open_table(DomevOutbox *outbox);
 static void check_columns(Relation table);
@@ -205,16 +209,37 @@ domev_outbox_put_row(DomevOutbox *outbox, DomevEvent *event)
  * ends: a message of one subtransaction and the row of another one right
  * behind it have the same position, and may change places.  A record between
  * them keeps them apart.
+ *
+ * Two such rows matter.  One is ours: the events would change places.
  */
 static void
 keep_behind_message(void)
 {
+	if (TransactionIdIsValid(message_xid) &&
+		message_xid != GetCurrentTransactionId() &&
+		message_end == GetXLogInsertRecPtr())
+		insert_nothing();
+}
+
+/*
+ * The other one is anybody's, in a savepoint that is rolled back later.  When
+ * a large transaction is decoded before its end, PostgreSQL drops what comes
+ * behind a row of which it finds that out, and may drop a message that it
+ * took to come behind it.
+ */
+static void
+subtransaction_callback(SubXactEvent event, SubTransactionId mine,
+						SubTransactionId parent, void *arg)
+{
+	if (event == SUBXACT_EVENT_START_SUB && message_end == GetXLogInsertRecPtr())
+		insert_nothing();
+}
+
+static void
+insert_nothing(void)
+{
 	int			nothing = 0;
 
-	if (!TransactionIdIsValid(message_xid) ||
-		message_xid == GetCurrentTransactionId() ||
-		message_end != GetXLogInsertRecPtr())
-		return;
 	XLogBeginInsert();
 	XLogSetRecordFlags(XLOG_MARK_UNIMPORTANT);
 	XLogRegisterData((char *) &nothing, sizeof(nothing));
@@ -351,6 +376,7 @@ domev_outbox_put_message(DomevOutbox *outbox, DomevEvent *event)
 								  event->topic.size, event->topic.data);
 
 	warn_without_slot();
+	watch_subtransactions();
 	initStringInfo(&body);
 	domev_cloudevent_append(&body, event, domev_registry_source(), false);
 	domev_cloudevent_seal(&body, domev_registry_message_key(), GetTopTransactionId(), prefix);
@@ -358,6 +384,17 @@ domev_outbox_put_message(DomevOutbox *outbox, DomevEvent *event)
 	message_xid = GetCurrentTransactionId();
 	MemoryContextSwitchTo(old);
 	MemoryContextReset(outbox->scratch);
+}
+
+/* From the first message of a session on. */
+static void
+watch_subtransactions(void)
+{
+	static bool watching = false;
+
+	if (!watching)
+		RegisterSubXactCallback(subtransaction_callback, NULL);
+	watching = true;
 }
 
 /* Said once in a session: nobody would ever see what it publishes. */

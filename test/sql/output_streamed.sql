@@ -49,6 +49,30 @@ CALL load_foreign_rows();
 COMMIT;
 SELECT sent('64kB'), sent('64MB');
 
+-- a message, and right behind it in the WAL a savepoint that is rolled back: PostgreSQL takes them to be at one position, and drops
+-- what is behind the first row of which it finds that it was rolled back
+SELECT count(*) FROM pg_logical_slot_get_changes('streamed', NULL, NULL);
+CREATE TABLE not_known_yet (n int);
+CREATE TABLE not_known_either (n int);
+BEGIN;
+SAVEPOINT a;
+INSERT INTO foreign_rows VALUES (0);
+RELEASE a;
+SELECT domev.emit('message', 'in the transaction') IS NOT NULL;
+SAVEPOINT b;
+INSERT INTO not_known_yet VALUES (1);
+CALL load_foreign_rows();
+ROLLBACK TO b;
+SAVEPOINT c;
+SELECT domev.emit('message', 'in a savepoint') IS NOT NULL;
+SAVEPOINT d;
+INSERT INTO not_known_either VALUES (1);
+CALL load_foreign_rows();
+ROLLBACK TO d;
+SELECT domev.emit('row', 'last') IS NOT NULL;
+COMMIT;
+SELECT sent('64kB'), sent('64MB');
+
 -- what the transaction itself makes: tables, topics, types, partitions of the outbox
 SELECT count(*) FROM pg_logical_slot_get_changes('streamed', NULL, NULL);
 BEGIN;
@@ -75,7 +99,7 @@ RESET logical_decoding_work_mem;
 
 SELECT pg_drop_replication_slot('streamed');
 SET client_min_messages = warning;
-DROP TABLE foreign_rows, unrelated, own, kept;
+DROP TABLE foreign_rows, unrelated, not_known_yet, not_known_either, own, kept;
 DROP FUNCTION sent;
 DROP PROCEDURE load_foreign_rows;
 DROP EXTENSION domev CASCADE;
