@@ -11,4 +11,5 @@ prepare() {
 	as_user javac -Xlint:all -Werror -d "$folder/debian" -cp "$jar" "$folder/Publish.java"
 }
 
-publisher() { echo "exec java -cp $folder/debian:$jar Publish"; }
+# The small young generation lets the collector run often: what the publisher should have held on to is missed here, not in production.
+publisher() { echo "exec java -Xmn1m -cp $folder/debian:$jar Publish"; }

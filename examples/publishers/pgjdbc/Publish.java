@@ -24,6 +24,7 @@ public class Publish {
         return thread;
     });
 
+    static PGConnection connection; // held for the stream's sake: the driver closes a connection that the garbage collector finds unused
     static PGReplicationStream stream;
     static Socket broker;
     static BufferedReader answers;
@@ -32,7 +33,8 @@ public class Publish {
         String[] address = System.getenv("DOMEV_BROKER").split(":");
         broker = new Socket(address[0], Integer.parseInt(address[1]));
         answers = new BufferedReader(new InputStreamReader(broker.getInputStream()));
-        stream = connect(URI.create(System.getenv("DOMEV_CONNECTION"))).getReplicationAPI().replicationStream().logical()
+        connection = connect(URI.create(System.getenv("DOMEV_CONNECTION")));
+        stream = connection.getReplicationAPI().replicationStream().logical()
             .withSlotName(System.getenv("DOMEV_SLOT"))
             .withStatusInterval(1, TimeUnit.SECONDS)
             .start();
