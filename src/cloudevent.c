@@ -22,6 +22,7 @@
 
 #include "catalog/namespace.h"
 #include "cloudevent.h"
+#include "json.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "siphash.h"
@@ -40,6 +41,7 @@
 #define MAC_END			"\"}"
 #define MAC_SIZE		(sizeof(MAC_START) - 1 + 2 * DOMEV_SIPHASH_SIZE + sizeof(MAC_END) - 1)
 
+static void put_hex(char *to, uint64 number, int digits);
 static Size json_size_limit(const DomevEvent *event, const char *source);
 static void append_json(StringInfo out, const DomevEvent *event, const char *source);
 static void append_as_member(StringInfo body, StringInfo scratch, const char *name,
@@ -48,6 +50,7 @@ static void append_start(StringInfo out, const pg_uuid_t *event_id);
 static void append_member(StringInfo out, const char *name, DomevText value);
 static void append_uuid(StringInfo out, const pg_uuid_t *uuid);
 static void append_time(StringInfo out, TimestampTz time);
+static void append_digits(StringInfo out, uint32 number, int digits, char end);
 static void append_headers(StringInfo out, DomevText headers);
 static void append_data(StringInfo out, const DomevEvent *event);
 static void append_hex(StringInfo out, const uint8 *bytes, int size);
@@ -145,22 +148,36 @@ domev_cloudevent_finish(StringInfo body, XLogRecPtr commit_lsn, uint32 index, bo
 	char		sequence[DOMEV_SEQUENCE_SIZE];
 
 	domev_cloudevent_sequence(sequence, commit_lsn, index);
-	appendStringInfo(body, ",\"sequence\":\"%s\",\"endoftransaction\":%s}",
-					 sequence, last ? "true" : "false");
+	appendStringInfoString(body, ",\"sequence\":\"");
+	appendBinaryStringInfo(body, sequence, DOMEV_SEQUENCE_SIZE - 1);
+	appendStringInfoString(body, last ? "\",\"endoftransaction\":true}" : "\",\"endoftransaction\":false}");
 }
 
 /* The attribute "sequence": rises as text, as the events are sent. */
 void
 domev_cloudevent_sequence(char *sequence, XLogRecPtr commit_lsn, uint32 index)
 {
-	snprintf(sequence, DOMEV_SEQUENCE_SIZE, "%08X%08X.%08X", LSN_FORMAT_ARGS(commit_lsn), index);
+	put_hex(sequence, commit_lsn, 16);
+	sequence[16] = '.';
+	put_hex(sequence + 17, index, 8);
+	sequence[DOMEV_SEQUENCE_SIZE - 1] = '\0';
+}
+
+static void
+put_hex(char *to, uint64 number, int digits)
+{
+	for (int i = digits - 1; i >= 0; i--)
+	{
+		to[i] = "0123456789ABCDEF"[number & 0xf];
+		number >>= 4;
+	}
 }
 
 static void
 append_json(StringInfo out, const DomevEvent *event, const char *source)
 {
 	append_start(out, &event->event_id);
-	escape_json_with_len(out, event->event_type.data, event->event_type.size);
+	domev_json_append_string(out, event->event_type.data, event->event_type.size);
 	append_member(out, "source", domev_text(source));
 	append_member(out, "subject", event->aggregate_id);
 	append_time(out, event->occurred_at);
@@ -199,8 +216,10 @@ append_member(StringInfo out, const char *name, DomevText value)
 {
 	if (value.data == NULL)
 		return;
-	appendStringInfo(out, ",\"%s\":", name);
-	escape_json_with_len(out, value.data, value.size);
+	appendBinaryStringInfo(out, ",\"", 2);
+	appendStringInfoString(out, name);
+	appendBinaryStringInfo(out, "\":", 2);
+	domev_json_append_string(out, value.data, value.size);
 }
 
 static void
@@ -233,9 +252,25 @@ append_time(StringInfo out, TimestampTz time)
 		timestamp2tm(time, NULL, &tm, &fsec, NULL, NULL) != 0 ||
 		tm.tm_year < 1 || tm.tm_year > 9999)
 		return;
-	appendStringInfo(out, ",\"time\":\"%04d-%02d-%02dT%02d:%02d:%02d.%06dZ\"",
-					 tm.tm_year, tm.tm_mon, tm.tm_mday,
-					 tm.tm_hour, tm.tm_min, tm.tm_sec, (int) fsec);
+	appendStringInfoString(out, ",\"time\":\"");
+	append_digits(out, tm.tm_year, 4, '-');
+	append_digits(out, tm.tm_mon, 2, '-');
+	append_digits(out, tm.tm_mday, 2, 'T');
+	append_digits(out, tm.tm_hour, 2, ':');
+	append_digits(out, tm.tm_min, 2, ':');
+	append_digits(out, tm.tm_sec, 2, '.');
+	append_digits(out, fsec, 6, 'Z');
+	appendStringInfoChar(out, '"');
+}
+
+/* A number with leading zeros, and what comes behind it. */
+static void
+append_digits(StringInfo out, uint32 number, int digits, char end)
+{
+	enlargeStringInfo(out, digits + 1);
+	pg_ultostr_zeropad(out->data + out->len, number, digits);
+	out->len += digits;
+	appendStringInfoChar(out, end);
 }
 
 /* A JSON object's members become members of the event. */

@@ -18,8 +18,7 @@
 #error "domev needs PostgreSQL 15 or later"
 #endif
 
-#include "access/attmap.h"
-#include "access/tupconvert.h"
+#include "access/genam.h"
 #include "access/xlog.h"
 #include "catalog/pg_attribute.h"
 #include "catalog/pg_class.h"
@@ -239,14 +238,12 @@ domev_init_range_table_compat(EState *estate, RangeTblEntry *rte)
 #endif
 }
 
-/* 16 (fb958b5da8): the map from the partitioned table's columns is made when it is asked for. */
-static inline AttrMap *
-domev_partition_map_compat(ResultRelInfo *partition, EState *estate)
+/* 17 (c1ec02be1d): an index may keep something between the rows of a statement, and has to be told of its end. */
+static inline void
+domev_index_insert_cleanup_compat(Relation index, IndexInfo *info)
 {
-#if PG_VERSION_NUM >= 160000
-	return ExecGetRootToChildMap(partition, estate)->attrMap;
-#else
-	return partition->ri_RootToPartitionMap->attrMap;
+#if PG_VERSION_NUM >= 170000
+	index_insert_cleanup(index, info);
 #endif
 }
 

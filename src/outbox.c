@@ -3,12 +3,6 @@
  * outbox.c
  *	  How is an event kept, as a row or as a WAL message?
  *
- * Rows are inserted by the executor's own functions below the level of a
- * query, as PostgreSQL's logical apply worker does: they route to the right
- * partition and keep whatever indexes, constraints and triggers the table
- * has.  No plan and no rights are involved; that is why nobody else needs
- * any right on the table.
- *
  * Everything that could make an event unreadable is checked before it is
  * kept, as the output plugin must never fail.
  *
@@ -18,7 +12,6 @@
  */
 #include "postgres.h"
 
-#include "access/table.h"
 #include "access/transam.h"
 #include "access/xact.h"
 #include "access/xlog.h"
@@ -26,37 +19,25 @@
 #include "catalog/pg_control.h"
 #include "catalog/pg_type.h"
 #include "cloudevent.h"
-#include "commands/trigger.h"
-#include "executor/execPartition.h"
-#include "executor/executor.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "outbox.h"
+#include "partition.h"
 #include "registry.h"
 #include "replication/slot.h"
 #include "statement.h"
 #include "utils/fmgrprotos.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
-#include "utils/rel.h"
 #include "utils/timestamp.h"
 #include "utils/uuid.h"
 
 #include "compat.h"
 
-/*
- * Lives in the memory context that was current at open.  When an error comes
- * in between, the resource owner closes what is open.
- */
+/* Lives in the memory context that was current at open. */
 struct DomevOutbox
 {
 	MemoryContext scratch;		/* reset after each event */
-	Relation	table;			/* NULL until the first row */
-	EState	   *estate;
-	ModifyTableState *mtstate;
-	ResultRelInfo *root;
-	PartitionTupleRouting *routing;
-	TupleTableSlot *slot;		/* a row of domev.outbox */
 };
 
 /* domev.max_event_size: of the finished event, in kB */
@@ -72,10 +53,6 @@ static void subtransaction_callback(SubXactEvent event, SubTransactionId mine,
 static void insert_nothing(void);
 static void watch_subtransactions(void);
 static TimestampTz rising_timestamp(void);
-static void open_table(DomevOutbox *outbox);
-static void check_columns(Relation table);
-static void fill_slot(DomevOutbox *outbox, const DomevEvent *event);
-static void insert_slot(DomevOutbox *outbox);
 static void raise_too_large(Size size);
 static void warn_without_slot(void);
 
@@ -110,15 +87,6 @@ domev_outbox_open(void)
 void
 domev_outbox_close(DomevOutbox *outbox)
 {
-	if (outbox->table != NULL)
-	{
-		AfterTriggerEndQuery(outbox->estate);
-		ExecCloseResultRelations(outbox->estate);	/* what triggers opened */
-		ExecCleanupTupleRouting(outbox->mtstate, outbox->routing);
-		ExecResetTupleTable(outbox->estate->es_tupleTable, false);
-		FreeExecutorState(outbox->estate);
-		table_close(outbox->table, NoLock);
-	}
 	MemoryContextDelete(outbox->scratch);
 	pfree(outbox);
 }
@@ -189,16 +157,12 @@ domev_outbox_put_row(DomevOutbox *outbox, DomevEvent *event)
 {
 	MemoryContext old;
 
-	if (outbox->table == NULL)
-		open_table(outbox);
 	keep_behind_message();
 	event->recorded_at = rising_timestamp();
 	event->xact_id = U64FromFullTransactionId(GetTopFullTransactionId());
 
 	old = MemoryContextSwitchTo(outbox->scratch);
-	fill_slot(outbox, event);
-	insert_slot(outbox);
-	ResetPerTupleExprContext(outbox->estate);
+	domev_partition_insert(event);
 	MemoryContextSwitchTo(old);
 	MemoryContextReset(outbox->scratch);
 }
@@ -259,94 +223,6 @@ rising_timestamp(void)
 	return last;
 }
 
-static void
-open_table(DomevOutbox *outbox)
-{
-	RangeTblEntry *rte = makeNode(RangeTblEntry);
-	EState	   *estate;
-
-	outbox->table = domev_catalog_open("outbox", RowExclusiveLock);
-	check_columns(outbox->table);
-
-	outbox->estate = estate = CreateExecutorState();
-	rte->rtekind = RTE_RELATION;
-	rte->relid = RelationGetRelid(outbox->table);
-	rte->relkind = outbox->table->rd_rel->relkind;
-	rte->rellockmode = RowExclusiveLock;
-	domev_init_range_table_compat(estate, rte);
-	estate->es_output_cid = GetCurrentCommandId(true);
-
-	outbox->root = makeNode(ResultRelInfo);
-	InitResultRelInfo(outbox->root, outbox->table, 1, NULL, 0);
-	estate->es_opened_result_relations = lappend(estate->es_opened_result_relations, outbox->root);
-
-	/* ExecFindPartition() wants the node of an INSERT. */
-	outbox->mtstate = makeNode(ModifyTableState);
-	outbox->mtstate->ps.state = estate;
-	outbox->mtstate->operation = CMD_INSERT;
-	outbox->mtstate->resultRelInfo = outbox->mtstate->rootResultRelInfo = outbox->root;
-
-	outbox->routing = ExecSetupPartitionTupleRouting(estate, outbox->table);
-	outbox->slot = ExecInitExtraTupleSlot(estate, RelationGetDescr(outbox->table),
-										  &TTSOpsVirtual);
-	AfterTriggerBeginQuery();
-}
-
-/* The columns are used by their numbers; a superuser may have changed the table. */
-static void
-check_columns(Relation table)
-{
-	AttrNumber	attnums[DOMEV_OUTBOX_COLUMNS];
-	bool		intact = table->rd_rel->relkind == RELKIND_PARTITIONED_TABLE &&
-		domev_event_find_columns(RelationGetDescr(table), attnums);
-
-	for (int i = 0; intact && i < DOMEV_OUTBOX_COLUMNS; i++)
-		intact = attnums[i] == i + 1;
-	if (!intact)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("table \"%s.%s\" is not as domev made it", DOMEV_SCHEMA, "outbox"),
-				 errhint("Columns may be added to it, which stay NULL; its own must not be dropped, renamed or changed.")));
-}
-
-static void
-fill_slot(DomevOutbox *outbox, const DomevEvent *event)
-{
-	TupleTableSlot *slot = outbox->slot;
-
-	ExecClearTuple(slot);
-	memset(slot->tts_isnull, true, slot->tts_tupleDescriptor->natts * sizeof(bool));
-	domev_event_to_row(event, slot->tts_values, slot->tts_isnull);
-	ExecStoreVirtualTuple(slot);
-}
-
-static void
-insert_slot(DomevOutbox *outbox)
-{
-	ResultRelInfo *partition = ExecFindPartition(outbox->mtstate, outbox->root,
-												 outbox->routing, outbox->slot,
-												 outbox->estate);
-	TupleTableSlot *slot = partition->ri_PartitionTupleSlot;
-
-	/* What is not in the WAL would never be published. */
-	if (partition->ri_RelationDesc->rd_rel->relkind != RELKIND_RELATION ||
-		partition->ri_RelationDesc->rd_rel->relpersistence != RELPERSISTENCE_PERMANENT)
-		ereport(ERROR,
-				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
-				 errmsg("cannot keep an event in \"%s\"",
-						RelationGetRelationName(partition->ri_RelationDesc)),
-				 errdetail("Partitions of \"%s.%s\" must be ordinary tables, and logged.", DOMEV_SCHEMA, "outbox")));
-
-	/* An attached partition may have its columns in another order. */
-	if (slot != NULL)
-		slot = execute_attr_map_slot(domev_partition_map_compat(partition, outbox->estate),
-									 outbox->slot, slot);
-	else
-		slot = outbox->slot;
-	slot->tts_tableOid = RelationGetRelid(partition->ri_RelationDesc);
-	ExecSimpleRelationInsert(partition, outbox->estate, slot);
-}
-
 /*
  * Claims an id that the caller of emit gave.  False: it was claimed before.
  * Waits for a transaction that has claimed it and has not ended yet.
@@ -372,11 +248,13 @@ domev_outbox_put_message(DomevOutbox *outbox, DomevEvent *event)
 {
 	MemoryContext old = MemoryContextSwitchTo(outbox->scratch);
 	StringInfoData body;
-	char	   *prefix = psprintf("%s%.*s", DOMEV_MESSAGE_PREFIX,
-								  event->topic.size, event->topic.data);
+	char		prefix[sizeof(DOMEV_MESSAGE_PREFIX) + DOMEV_MAX_NAME];
 
 	warn_without_slot();
 	watch_subtransactions();
+	Assert(event->topic.size <= DOMEV_MAX_NAME);
+	strlcpy(prefix, DOMEV_MESSAGE_PREFIX, sizeof(prefix));
+	strlcpy(prefix + strlen(DOMEV_MESSAGE_PREFIX), event->topic.data, event->topic.size + 1);
 	initStringInfo(&body);
 	domev_cloudevent_append(&body, event, domev_registry_source(), false);
 	domev_cloudevent_seal(&body, domev_registry_message_key(), GetTopTransactionId(), prefix);

@@ -17,6 +17,7 @@
 #include "access/xact.h"
 #include "failure.h"
 #include "headers.h"
+#include "json.h"
 #include "mapping.h"
 #include "transaction.h"
 #include "translation.h"
@@ -312,7 +313,7 @@ domev_translation_jsonb_text(Jsonb *jsonb)
 	if (jsonb != NULL)
 	{
 		initStringInfo(&buffer);
-		JsonbToCString(&buffer, &jsonb->root, VARSIZE(jsonb));
+		domev_json_append(&buffer, jsonb);
 		result.data = buffer.data;
 		result.size = buffer.len;
 	}

@@ -10,7 +10,8 @@ INSERT INTO payloads VALUES (1, '{}'), (2, '[]'), (3, '""'), (4, 'null'), (5, 't
 	(11, '12345678901234567890.12345678901234567890'), (12, '{"b": 1, "a": 2, "b": 3}'), (13, '{"a": {"b": [[[{"c": []}]]]}}'),
 	(14, '"\u00e4\u20ac\ud83d\ude00"'), (15, '"\u0001\u001f\u007f\b\f\n\r\t\"\\\/"'), (16, '{"": {"": ""}}'), (17, '"' || repeat('ä', 100000) || '"'),
 	(18, (SELECT jsonb_agg(md5(i::text))::text FROM generate_series(1, 30000) AS i)), -- about 1 MB that does not compress
-	(19, repeat('[', 5000) || repeat(']', 5000)), (20, ' { "spaces" : [ 1 , 2 ] } ');
+	(19, repeat('[', 5000) || repeat(']', 5000)), (20, ' { "spaces" : [ 1 , 2 ] } '),
+	(21, '[1, {"b": [], "c": [true, null, {}], "d": [[]]}, "x", [2, [3]], {}, {"e": {"f": false}, "g": -0.50}, [[], 4]]');
 SELECT count(domev.emit('e', n, payload)) FROM (SELECT * FROM payloads ORDER BY n) AS p;
 -- kept and sent as jsonb writes it
 SELECT count(*), count(*) FILTER (WHERE o.payload::text = p.payload::jsonb::text) AS kept FROM payloads AS p JOIN domev.outbox AS o ON o.aggregate_id = n::text;
