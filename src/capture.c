@@ -27,6 +27,7 @@
 #include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
 #include "parser/parse_func.h"
+#include "payload.h"
 #include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/datum.h"
@@ -47,15 +48,10 @@ typedef struct Column
 	AttrNumber	number;
 	Oid			type;			/* below domains */
 	bool		as_set;			/* its text may depend on settings */
-	FmgrInfo	to_jsonb;		/* for its type */
+	bool		as_is;			/* JSON shows what the output function returns */
+	FmgrInfo	output;			/* then */
+	FmgrInfo	to_jsonb;		/* for its type, otherwise */
 } Column;
-
-/* A row as it is in the table, all columns; virtual ones computed. */
-typedef struct Row
-{
-	Datum	   *values;
-	bool	   *nulls;
-} Row;
 
 /* A trigger, worked out; in a memory context of its own, with all it points to. */
 typedef struct Capture
@@ -75,9 +71,7 @@ typedef struct Capture
 	Column		occurred_at_column;
 	int			counted;		/* columns that count, and their numbers */
 	AttrNumber *counted_numbers;
-	TupleDesc	row_desc;		/* of a row of the columns that count */
-	TupleDesc	payload_desc;	/* of before, after, changed */
-	FmgrInfo	payload_to_jsonb;
+	DomevPayload *payload;
 	ExprState **virtual;		/* by column number - 1; NULL: there are none */
 } Capture;
 
@@ -104,28 +98,26 @@ static void let_go(Entry *entry);
 static void make_room(void);
 static Capture *work_out(TriggerData *trigger);
 static void work_out_columns(Capture *capture, const DomevDefinition *definition, Relation relation);
-static void work_out_payload(Capture *capture, Relation relation);
 static void work_out_virtual(Capture *capture, Relation relation);
 static void set_column(Column *column, Relation relation, const char *name);
 static bool is_same_in_all_sessions(Oid type);
-static void set_to_jsonb(FmgrInfo *flinfo, Oid type);
+static bool is_shown_as_it_is(Oid type);
 static void check_right(Capture *capture, Relation relation);
-static void get_row(Capture *capture, TupleTableSlot *slot, Row *row);
-static void compute_virtual(Capture *capture, TupleTableSlot *slot, Row *row);
-static List *find_changes(Capture *capture, TupleDesc tupdesc, const Row *before, const Row *after);
-static bool is_same(Form_pg_attribute att, const Row *before, const Row *after);
+static void get_row(Capture *capture, TupleTableSlot *slot, DomevRow *row);
+static void compute_virtual(Capture *capture, TupleTableSlot *slot, DomevRow *row);
+static List *find_changes(Capture *capture, TupleDesc tupdesc, const DomevRow *before, const DomevRow *after);
+static bool is_same(Form_pg_attribute att, const DomevRow *before, const DomevRow *after);
 static List *changed_keys(List *changes, const char *column, Jsonb *before, Jsonb *after);
 static List *missing_keys(List *changes, const char *column, Jsonb *object, Jsonb *other, bool compare);
-static void raise_event(Capture *capture, const Row *before, const Row *after, List *changes);
-static char *make_aggregate_id(Capture *capture, const Row *row);
-static char *column_text(Column *column, const Row *row);
+static void raise_event(Capture *capture, const DomevRow *before, const DomevRow *after, List *changes);
+static char *make_aggregate_id(Capture *capture, const DomevRow *row);
+static char *column_text(Column *column, const DomevRow *row);
 static int	fix_settings(void);
-static Datum row_datum(Capture *capture, const Row *row);
-static Jsonb *make_payload(Capture *capture, const Row *before, const Row *after, List *changes);
-static Jsonb *column_json(Column *column, const Row *row);
-static TimestampTz column_time(Column *column, const Row *row);
-static int64 column_integer(Column *column, const Row *row);
-static bool is_given(const Column *column, const Row *row);
+static Jsonb *make_payload(Capture *capture, const DomevRow *before, const DomevRow *after, List *changes);
+static Jsonb *column_json(Column *column, const DomevRow *row);
+static TimestampTz column_time(Column *column, const DomevRow *row);
+static int64 column_integer(Column *column, const DomevRow *row);
+static bool is_given(const Column *column, const DomevRow *row);
 static void raise_null(const char *what);
 
 PG_FUNCTION_INFO_V1(domev_capture_change);
@@ -136,8 +128,8 @@ domev_capture_change(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigger = (TriggerData *) fcinfo->context;
 	Capture    *capture;
-	Row			before = {NULL, NULL};
-	Row			after = {NULL, NULL};
+	DomevRow			before = {NULL, NULL};
+	DomevRow			after = {NULL, NULL};
 	List	   *changes = NIL;
 
 	check_call(fcinfo);
@@ -331,7 +323,8 @@ work_out(TriggerData *trigger)
 				 errhint("Make captures with domev.create_capture.")));
 	domev_definition_check(&definition, trigger->tg_relation);
 	work_out_columns(capture, &definition, trigger->tg_relation);
-	work_out_payload(capture, trigger->tg_relation);
+	capture->payload = domev_payload_prepare(RelationGetDescr(trigger->tg_relation),
+											 capture->counted_numbers, capture->counted);
 	work_out_virtual(capture, trigger->tg_relation);
 	MemoryContextSwitchTo(old);
 	MemoryContextSetParent(context, CacheMemoryContext);
@@ -373,39 +366,6 @@ work_out_columns(Capture *capture, const DomevDefinition *definition, Relation r
 		capture->counted_numbers[capture->counted++] = number;
 }
 
-/* The types of what to_jsonb is given: a row of rows. */
-static void
-work_out_payload(Capture *capture, Relation relation)
-{
-	bool		has_before = capture->operation != DOMEV_INSERT;
-	bool		has_after = capture->operation != DOMEV_DELETE;
-	bool		has_changed = has_before && has_after;
-	AttrNumber	n = 0;
-
-	set_to_jsonb(&capture->payload_to_jsonb, RECORDOID);
-	if (capture->operation == DOMEV_TRUNCATE)
-		return;
-	capture->row_desc = CreateTemplateTupleDesc(capture->counted);
-	for (int i = 0; i < capture->counted; i++)
-	{
-		Form_pg_attribute att = TupleDescAttr(RelationGetDescr(relation), capture->counted_numbers[i] - 1);
-
-		TupleDescInitEntry(capture->row_desc, i + 1, NameStr(att->attname), att->atttypid, att->atttypmod, 0);
-	}
-	TupleDescFinalize(capture->row_desc);
-	capture->row_desc = BlessTupleDesc(capture->row_desc);
-
-	capture->payload_desc = CreateTemplateTupleDesc(has_before + has_after + has_changed);
-	if (has_before)
-		TupleDescInitEntry(capture->payload_desc, ++n, "before", RECORDOID, -1, 0);
-	if (has_after)
-		TupleDescInitEntry(capture->payload_desc, ++n, "after", RECORDOID, -1, 0);
-	if (has_changed)
-		TupleDescInitEntry(capture->payload_desc, ++n, "changed", TEXTARRAYOID, -1, 0);
-	TupleDescFinalize(capture->payload_desc);
-	capture->payload_desc = BlessTupleDesc(capture->payload_desc);
-}
-
 /* Virtual generated columns are not in the rows that triggers get. */
 static void
 work_out_virtual(Capture *capture, Relation relation)
@@ -432,6 +392,8 @@ static void
 set_column(Column *column, Relation relation, const char *name)
 {
 	Oid			type;
+	Oid			output;
+	bool		is_varlena;
 
 	column->number = InvalidAttrNumber;
 	if (name == NULL)
@@ -440,7 +402,28 @@ set_column(Column *column, Relation relation, const char *name)
 	type = TupleDescAttr(RelationGetDescr(relation), column->number - 1)->atttypid;
 	column->type = getBaseType(type);
 	column->as_set = !is_same_in_all_sessions(column->type);
-	set_to_jsonb(&column->to_jsonb, type);
+	column->as_is = is_shown_as_it_is(column->type);
+	getTypeOutputInfo(column->type, &output, &is_varlena);
+	fmgr_info(output, &column->output);
+	domev_payload_to_jsonb(&column->to_jsonb, type);
+}
+
+/* The usual types of ids: three times as fast. */
+static bool
+is_shown_as_it_is(Oid type)
+{
+	switch (type)
+	{
+		case INT2OID:
+		case INT4OID:
+		case INT8OID:
+		case UUIDOID:
+		case TEXTOID:
+		case VARCHAROID:
+			return true;
+		default:
+			return false;
+	}
 }
 
 /* Those of which ids are made.  For others it does not matter to say no. */
@@ -465,17 +448,6 @@ is_same_in_all_sessions(Oid type)
 	}
 }
 
-/* to_jsonb(anyelement) learns the type from the expression that calls it. */
-static void
-set_to_jsonb(FmgrInfo *flinfo, Oid type)
-{
-	Const	   *argument = makeConst(type, -1, InvalidOid, -1, (Datum) 0, true, false);
-
-	fmgr_info(F_TO_JSONB, flinfo);
-	fmgr_info_set_expr((Node *) makeFuncExpr(F_TO_JSONB, JSONBOID, list_make1(argument), InvalidOid,
-											 InvalidOid, COERCE_EXPLICIT_CALL), flinfo);
-}
-
 /* ----------------------------------------------------------------
  *		Rows
  * ----------------------------------------------------------------
@@ -483,7 +455,7 @@ set_to_jsonb(FmgrInfo *flinfo, Oid type)
 
 /* Belongs to the slot, but for virtual columns, which are palloc'd. */
 static void
-get_row(Capture *capture, TupleTableSlot *slot, Row *row)
+get_row(Capture *capture, TupleTableSlot *slot, DomevRow *row)
 {
 	slot_getallattrs(slot);
 	row->values = slot->tts_values;
@@ -493,7 +465,7 @@ get_row(Capture *capture, TupleTableSlot *slot, Row *row)
 }
 
 static void
-compute_virtual(Capture *capture, TupleTableSlot *slot, Row *row)
+compute_virtual(Capture *capture, TupleTableSlot *slot, DomevRow *row)
 {
 	int			natts = slot->tts_tupleDescriptor->natts;
 	ExprContext *econtext = CreateStandaloneExprContext();
@@ -522,7 +494,7 @@ compute_virtual(Capture *capture, TupleTableSlot *slot, Row *row)
  * column's name and a dot before.
  */
 static List *
-find_changes(Capture *capture, TupleDesc tupdesc, const Row *before, const Row *after)
+find_changes(Capture *capture, TupleDesc tupdesc, const DomevRow *before, const DomevRow *after)
 {
 	List	   *changes = NIL;
 
@@ -543,7 +515,7 @@ find_changes(Capture *capture, TupleDesc tupdesc, const Row *before, const Row *
 
 /* By its bytes: not every type has an equality, and 1.0 is not 1.00 in JSON. */
 static bool
-is_same(Form_pg_attribute att, const Row *before, const Row *after)
+is_same(Form_pg_attribute att, const DomevRow *before, const DomevRow *after)
 {
 	int			n = att->attnum - 1;
 	struct varlena *old_value;
@@ -614,9 +586,9 @@ missing_keys(List *changes, const char *column, Jsonb *object, Jsonb *other, boo
 
 /* Raises the event.  Its columns are read from the row as it is now, or as it was if it is gone. */
 static void
-raise_event(Capture *capture, const Row *before, const Row *after, List *changes)
+raise_event(Capture *capture, const DomevRow *before, const DomevRow *after, List *changes)
 {
-	const Row  *row = after->values ? after : before;
+	const DomevRow *row = after->values ? after : before;
 	DomevRaised raised = {0};
 
 	raised.event_type = capture->event_type ? pstrdup(capture->event_type) : NULL;
@@ -646,7 +618,7 @@ raise_event(Capture *capture, const Row *before, const Row *after, List *changes
 
 /* Several columns are joined by commas; commas and backslashes in them get a backslash. */
 static char *
-make_aggregate_id(Capture *capture, const Row *row)
+make_aggregate_id(Capture *capture, const DomevRow *row)
 {
 	StringInfoData id;
 
@@ -676,7 +648,7 @@ make_aggregate_id(Capture *capture, const Row *row)
 
 /* As JSON shows it, without quotes, whatever the session's settings.  NULL for NULL. */
 static char *
-column_text(Column *column, const Row *row)
+column_text(Column *column, const DomevRow *row)
 {
 	JsonbValue	value;
 	Jsonb	   *json;
@@ -684,6 +656,8 @@ column_text(Column *column, const Row *row)
 
 	if (!is_given(column, row))
 		return NULL;
+	if (column->as_is)
+		return OutputFunctionCall(&column->output, row->values[column->number - 1]);
 	if (column->as_set)
 		nestlevel = fix_settings();
 	json = DatumGetJsonbP(FunctionCall1(&column->to_jsonb, row->values[column->number - 1]));
@@ -719,50 +693,16 @@ fix_settings(void)
 }
 
 static Jsonb *
-make_payload(Capture *capture, const Row *before, const Row *after, List *changes)
+make_payload(Capture *capture, const DomevRow *before, const DomevRow *after, List *changes)
 {
-	Datum		values[3];
-	bool		nulls[3] = {false};
-	int			n = 0;
-	Datum		payload;
-
 	if (capture->operation == DOMEV_TRUNCATE)
 		return DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum("{}")));
-	if (before->values != NULL)
-		values[n++] = row_datum(capture, before);
-	if (after->values != NULL)
-		values[n++] = row_datum(capture, after);
-	if (changes != NIL)
-	{
-		Datum	   *names = palloc(list_length(changes) * sizeof(Datum));
-		ListCell   *lc;
-
-		foreach(lc, changes)
-			names[foreach_current_index(lc)] = CStringGetTextDatum(lfirst(lc));
-		values[n++] = PointerGetDatum(construct_array(names, list_length(changes), TEXTOID, -1, false, TYPALIGN_INT));
-	}
-	payload = HeapTupleGetDatum(heap_form_tuple(capture->payload_desc, values, nulls));
-	return DatumGetJsonbP(FunctionCall1(&capture->payload_to_jsonb, payload));
-}
-
-/* A row of the columns that count; what is out of line is fetched. */
-static Datum
-row_datum(Capture *capture, const Row *row)
-{
-	Datum	   *values = palloc((capture->counted + 1) * sizeof(Datum));
-	bool	   *nulls = palloc((capture->counted + 1) * sizeof(bool));
-
-	for (int i = 0; i < capture->counted; i++)
-	{
-		values[i] = row->values[capture->counted_numbers[i] - 1];
-		nulls[i] = row->nulls[capture->counted_numbers[i] - 1];
-	}
-	return HeapTupleGetDatum(heap_form_tuple(capture->row_desc, values, nulls));
+	return domev_payload_make(capture->payload, before, after, changes);
 }
 
 /* A column of JSON, or of its text; NULL for NULL. */
 static Jsonb *
-column_json(Column *column, const Row *row)
+column_json(Column *column, const DomevRow *row)
 {
 	Datum		value;
 
@@ -775,7 +715,7 @@ column_json(Column *column, const Row *row)
 }
 
 static TimestampTz
-column_time(Column *column, const Row *row)
+column_time(Column *column, const DomevRow *row)
 {
 	if (column->number == InvalidAttrNumber)
 		return GetCurrentTimestamp();
@@ -787,7 +727,7 @@ column_time(Column *column, const Row *row)
 }
 
 static int64
-column_integer(Column *column, const Row *row)
+column_integer(Column *column, const DomevRow *row)
 {
 	Datum		value = row->values[column->number - 1];
 
@@ -803,7 +743,7 @@ column_integer(Column *column, const Row *row)
 }
 
 static bool
-is_given(const Column *column, const Row *row)
+is_given(const Column *column, const DomevRow *row)
 {
 	return column->number != InvalidAttrNumber && !row->nulls[column->number - 1];
 }

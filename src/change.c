@@ -33,24 +33,28 @@ static DomevText member_of_message(const char *message, Size size, const char *n
 
 bool
 domev_change_read_row(DomevFilter *filter, TransactionId xid, Relation relation,
-					  HeapTuple tuple, StringInfo body)
+					  HeapTuple tuple, DomevText *body)
 {
 	const AttrNumber *columns = domev_filter_columns(filter, relation);
 	DomevEvent	event;
 	DomevText	key = {NULL, 0};
 	bool		complete;
-	const char *source;
 
 	if (columns == NULL || !read_row(relation, tuple, columns, xid, &event, &complete))
 		return false;
-	initStringInfo(body);
+	*body = domev_text(NULL);
 	if (domev_filter_is_sharded(filter))
 		key = key_of_row(&event);
 	if (domev_filter_wants(filter, event.topic, event.event_type, key))
 	{
-		source = domev_filter_source(filter);
-		if (!complete || !domev_cloudevent_append(body, &event, source, true))
-			domev_cloudevent_append_unpublishable(body, &event, source);
+		const char *source = domev_filter_source(filter);
+		StringInfoData buffer;
+
+		initStringInfo(&buffer);
+		if (!complete || !domev_cloudevent_append(&buffer, &event, source, true))
+			domev_cloudevent_append_unpublishable(&buffer, &event, source);
+		body->data = buffer.data;
+		body->size = buffer.len;
 	}
 	return true;
 }
@@ -58,7 +62,7 @@ domev_change_read_row(DomevFilter *filter, TransactionId xid, Relation relation,
 /* False: the message is forged or damaged. */
 bool
 domev_change_read_message(DomevFilter *filter, TransactionId xid, const char *prefix,
-						  Size size, const char *message, StringInfo body)
+						  Size size, const char *message, DomevText *body)
 {
 	const uint8 *mac_key = domev_filter_message_key(filter);
 	DomevText	topic = domev_text(prefix + strlen(DOMEV_MESSAGE_PREFIX));
@@ -69,7 +73,7 @@ domev_change_read_message(DomevFilter *filter, TransactionId xid, const char *pr
 	if (mac_key == NULL ||
 		!domev_cloudevent_unseal(message, size, mac_key, xid, prefix, &body_size))
 		return false;
-	initStringInfo(body);
+	*body = domev_text(NULL);
 	if (domev_filter_has_types(filter))
 	{
 		type = member_of_message(message, body_size, "type");
@@ -78,7 +82,10 @@ domev_change_read_message(DomevFilter *filter, TransactionId xid, const char *pr
 	if (domev_filter_is_sharded(filter))
 		key = member_of_message(message, body_size, "partitionkey");
 	if (domev_filter_wants(filter, topic, type, key))
-		appendBinaryStringInfo(body, message, body_size);
+	{
+		body->data = message;
+		body->size = body_size;
+	}
 	return true;
 }
 

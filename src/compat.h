@@ -258,6 +258,27 @@ domev_qualified_name_list_compat(const char *name)
 #endif
 }
 
+/* 19: what a jsonb value is built in keeps the result. */
+#if PG_VERSION_NUM >= 190000
+typedef JsonbInState DomevJsonbState;
+#else
+typedef struct DomevJsonbState
+{
+	JsonbParseState *parseState;
+	JsonbValue *result;
+} DomevJsonbState;
+#endif
+
+static inline void
+domev_push_jsonb_compat(DomevJsonbState *state, JsonbIteratorToken token, JsonbValue *value)
+{
+#if PG_VERSION_NUM >= 190000
+	pushJsonbValue(state, token, value);
+#else
+	state->result = pushJsonbValue(&state->parseState, token, value);
+#endif
+}
+
 /*
  * 16 (ccff2d20ed): input functions can report errors instead of raising them.
  * Returns NULL and a palloc'd message when the string is not JSON.

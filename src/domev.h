@@ -38,6 +38,7 @@
 #include "funcapi.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
+#include "utils/lsyscache.h"
 #include "utils/timestamp.h"
 #include "utils/tuplestore.h"
 #include "utils/typcache.h"
@@ -106,11 +107,21 @@ typedef struct DomevIntegrationEvent
 static inline void
 domev_get_domain_event(HeapTupleHeader tuple, DomevDomainEvent *event)
 {
-	Datum		values[DOMEV_DOMAIN_EVENT_ATTRIBUTES];
-	bool		nulls[DOMEV_DOMAIN_EVENT_ATTRIBUTES];
+	TupleDesc	tupdesc = lookup_rowtype_tupdesc(HeapTupleHeaderGetTypeId(tuple),
+												 HeapTupleHeaderGetTypMod(tuple));
+	Datum	   *values = (Datum *) palloc(tupdesc->natts * sizeof(Datum));
+	bool	   *nulls = (bool *) palloc(tupdesc->natts * sizeof(bool));
+	HeapTupleData data;
 
-	for (int i = 0; i < DOMEV_DOMAIN_EVENT_ATTRIBUTES; i++)
-		values[i] = GetAttributeByNum(tuple, i + 1, &nulls[i]);
+	if (tupdesc->natts < DOMEV_DOMAIN_EVENT_ATTRIBUTES)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("argument is not a domev.domain_event")));
+	memset(&data, 0, sizeof(data));
+	data.t_len = HeapTupleHeaderGetDatumLength(tuple);
+	data.t_data = tuple;
+	heap_deform_tuple(&data, tupdesc, values, nulls);
+	ReleaseTupleDesc(tupdesc);
 
 	/* domev leaves only these two NULL, but anybody may call the function. */
 	for (int i = 0; i < DOMEV_DOMAIN_EVENT_ATTRIBUTES; i++)
@@ -174,14 +185,11 @@ domev_form_integration_event(const DomevIntegrationEvent *event, TupleDesc tupde
 static inline Datum
 domev_integration_event_datum(FunctionCallInfo fcinfo, const DomevIntegrationEvent *event)
 {
-	TupleDesc	tupdesc;
+	TupleDesc	tupdesc = lookup_rowtype_tupdesc(get_func_rettype(fcinfo->flinfo->fn_oid), -1);
+	HeapTuple	tuple = domev_form_integration_event(event, tupdesc);
 
-	if (get_call_result_type(fcinfo, NULL, &tupdesc) != TYPEFUNC_COMPOSITE)
-		ereport(ERROR,
-				(errcode(ERRCODE_DATATYPE_MISMATCH),
-				 errmsg("function does not return domev.integration_event")));
-	tupdesc = BlessTupleDesc(tupdesc);
-	return HeapTupleGetDatum(domev_form_integration_event(event, tupdesc));
+	ReleaseTupleDesc(tupdesc);
+	return HeapTupleGetDatum(tuple);
 }
 
 /*

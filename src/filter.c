@@ -11,9 +11,9 @@
  * Transactions are decoded in the order of their commits, but each sees the
  * tables as of its own changes: one that emitted early and committed late
  * must not be told what was registered in between.  So what the tables say
- * is remembered for one transaction and one snapshot in it; only what is
- * known of relations, which cannot change while a transaction writes to
- * them, is kept until it is invalidated.
+ * is remembered for one snapshot, which transactions share as long as none
+ * that changes catalogs commits; what is known of relations, which cannot
+ * change while a transaction writes to them, until it is invalidated.
  *
  * The invalidation callbacks cannot be taken back and may outlive the
  * session, so they only count; the session compares.
@@ -63,6 +63,7 @@ typedef struct SnapshotMark
 	TransactionId xmin;
 	TransactionId xmax;
 	uint32		xcnt;
+	int32		subxcnt;
 	CommandId	curcid;
 } SnapshotMark;
 
@@ -77,9 +78,11 @@ struct DomevFilter
 	HTAB	   *relations;
 
 	/* what the tables say */
+	uint64		transactions;	/* that were begun */
 	MemoryContext facts;
 	uint64		facts_known;	/* catalogs_changed when they were read */
 	SnapshotMark facts_mark;	/* under which snapshot */
+	uint64		facts_transaction;	/* and in which transaction */
 	HTAB	   *topics;
 	char	   *source;
 	uint8	   *message_key;	/* NULL: not read, or there is none */
@@ -121,11 +124,11 @@ domev_filter_create(const DomevOptions *options)
 	return filter;
 }
 
-/* Another transaction is decoded: what the last one saw says nothing of it. */
+/* Another transaction is decoded. */
 void
 domev_filter_begin(DomevFilter *filter)
 {
-	filter->facts_known = catalogs_changed - 1;
+	filter->transactions++;
 }
 
 /*
@@ -252,15 +255,20 @@ refresh(DomevFilter *filter)
 	filter->known = now;
 }
 
-/* Forgets what the tables say if it may be another now. */
+/*
+ * Forgets what the tables say if it may be another now.  A snapshot with
+ * subtransactions is one that a transaction has of its own, with its own
+ * changes to catalogs: what it shows is for that transaction only.
+ */
 static void
 refresh_facts(DomevFilter *filter)
 {
 	Snapshot	snapshot = GetCatalogSnapshot(RelationRelationId);
-	SnapshotMark mark = {snapshot->xmin, snapshot->xmax, snapshot->xcnt, snapshot->curcid};
+	SnapshotMark mark = {snapshot->xmin, snapshot->xmax, snapshot->xcnt, snapshot->subxcnt, snapshot->curcid};
 
 	if (filter->facts_known == catalogs_changed &&
-		memcmp(&filter->facts_mark, &mark, sizeof(mark)) == 0)
+		memcmp(&filter->facts_mark, &mark, sizeof(mark)) == 0 &&
+		(mark.subxcnt == 0 || filter->facts_transaction == filter->transactions))
 		return;
 	MemoryContextReset(filter->facts);
 	filter->source = NULL;
@@ -270,6 +278,7 @@ refresh_facts(DomevFilter *filter)
 								sizeof(TopicEntry), HASH_STRINGS);
 	filter->facts_known = catalogs_changed;
 	filter->facts_mark = mark;
+	filter->facts_transaction = filter->transactions;
 }
 
 static HTAB *

@@ -407,6 +407,9 @@ add_result(List *results, HeapTuple tuple, TupleDesc tupdesc, MemoryContext resu
  * that it stays so until the transaction ends: it is locked first, so that
  * nobody can drop it, rename it or give it away, and looked up again if
  * anything has changed until the lock was there.
+ *
+ * A C function needs no lock.  It is called at once, by its address, with
+ * nothing between that could wait for somebody's change.
  */
 static void
 prepare_call(DomevMapping *mapping)
@@ -425,7 +428,7 @@ prepare_call(DomevMapping *mapping)
 	{
 		DomevMappingCall *call = mapping->call;
 
-		if (OidIsValid(call->function.oid))
+		if (OidIsValid(call->function.oid) && !call->function.in_c)
 			LockDatabaseObject(ProcedureRelationId, call->function.oid, 0, AccessShareLock);
 		if (call->checked == functions_changed)
 			return;

@@ -89,7 +89,7 @@ static void take_message(LogicalDecodingContext *ctx, ReorderBufferTXN *txn,
 						 XLogRecPtr lsn, bool transactional, const char *prefix,
 						 Size size, const char *message, bool streaming);
 static void put_in_spool(Output *output, ReorderBufferTXN *txn, TransactionId xid,
-						 XLogRecPtr lsn, const StringInfoData *body);
+						 XLogRecPtr lsn, DomevText body);
 static void forget_streamed(Output *output, ReorderBufferTXN *txn);
 static void mend_cut(LogicalDecodingContext *ctx);
 static void send_spool(LogicalDecodingContext *ctx, ReorderBufferTXN *txn);
@@ -290,7 +290,7 @@ take_change(LogicalDecodingContext *ctx, ReorderBufferTXN *txn, Relation relatio
 {
 	Output	   *output = ctx->output_plugin_private;
 	MemoryContext old;
-	StringInfoData body;
+	DomevText	body;
 
 	domev_keep_alive_compat(ctx, &output->skipped);
 	if (change->action != REORDER_BUFFER_CHANGE_INSERT || domev_new_tuple_compat(change) == NULL)
@@ -300,9 +300,9 @@ take_change(LogicalDecodingContext *ctx, ReorderBufferTXN *txn, Relation relatio
 							  domev_new_tuple_compat(change), &body))
 	{
 		if (streaming)
-			put_in_spool(output, txn, change->txn->xid, change->lsn, &body);
+			put_in_spool(output, txn, change->txn->xid, change->lsn, body);
 		else
-			domev_sender_add(output->sender, txn, body.len > 0 ? &body : NULL, change->lsn);
+			domev_sender_add(output->sender, txn, body, change->lsn);
 	}
 	MemoryContextSwitchTo(old);
 	MemoryContextReset(output->scratch);
@@ -315,7 +315,7 @@ take_message(LogicalDecodingContext *ctx, ReorderBufferTXN *txn, XLogRecPtr lsn,
 {
 	Output	   *output = ctx->output_plugin_private;
 	MemoryContext old;
-	StringInfoData body;
+	DomevText	body;
 
 	if (transactional)
 		domev_keep_alive_compat(ctx, &output->skipped);
@@ -338,10 +338,10 @@ take_message(LogicalDecodingContext *ctx, ReorderBufferTXN *txn, XLogRecPtr lsn,
 		 */
 		put_in_spool(output, txn,
 					 TransactionIdIsValid(CheckXidAlive) ? CheckXidAlive : txn->xid,
-					 lsn, &body);
+					 lsn, body);
 	}
 	else
-		domev_sender_add(output->sender, txn, body.len > 0 ? &body : NULL, lsn);
+		domev_sender_add(output->sender, txn, body, lsn);
 	MemoryContextSwitchTo(old);
 	MemoryContextReset(output->scratch);
 }
@@ -353,11 +353,11 @@ take_message(LogicalDecodingContext *ctx, ReorderBufferTXN *txn, XLogRecPtr lsn,
 
 static void
 put_in_spool(Output *output, ReorderBufferTXN *txn, TransactionId xid, XLogRecPtr lsn,
-			 const StringInfoData *body)
+			 DomevText body)
 {
 	if (txn->output_plugin_private == NULL)
 		txn->output_plugin_private = domev_spool_open(output->spools);
-	domev_spool_put(txn->output_plugin_private, xid, lsn, body->len > 0 ? body : NULL);
+	domev_spool_put(txn->output_plugin_private, xid, lsn, body);
 }
 
 static void
@@ -405,20 +405,20 @@ send_spool(LogicalDecodingContext *ctx, ReorderBufferTXN *txn)
 	Output	   *output = ctx->output_plugin_private;
 	DomevSpool *spool = txn->output_plugin_private;
 	HTAB	   *living = collect_living(txn);
-	StringInfoData body;
+	StringInfoData buffer;
+	DomevText	body;
 	TransactionId xid;
 	XLogRecPtr	lsn;
-	bool		wanted;
 
-	initStringInfo(&body);
+	initStringInfo(&buffer);
 	domev_spool_rewind(spool);
-	for (int i = 1; domev_spool_get(spool, &xid, &lsn, &body, &wanted); i++)
+	for (int i = 1; domev_spool_get(spool, &xid, &lsn, &buffer, &body); i++)
 	{
 		CHECK_FOR_INTERRUPTS();
 		if (i % KEEP_ALIVE_EVENTS == 0)
 			keep_alive(ctx);
 		if (hash_search(living, &xid, HASH_FIND, NULL) != NULL)
-			domev_sender_add(output->sender, txn, wanted ? &body : NULL, lsn);
+			domev_sender_add(output->sender, txn, body, lsn);
 	}
 }
 

@@ -39,6 +39,7 @@ static HTAB *event_types = NULL;	/* of DomevEventType */
 static HTAB *topics = NULL;		/* of DomevTopic */
 static const char *source = NULL;
 static const uint8 *message_key = NULL;
+static Oid	domain_event_type = InvalidOid;
 static Oid	table_oids[lengthof(table_names)];
 
 /*
@@ -171,6 +172,15 @@ domev_registry_message_key(void)
 	return message_key;
 }
 
+/* The type domev.domain_event. */
+Oid
+domev_registry_domain_event_type(void)
+{
+	if (!OidIsValid(domain_event_type))
+		domain_event_type = domev_catalog_type("domain_event");
+	return domain_event_type;
+}
+
 /* ----------------------------------------------------------------
  *		Filling
  * ----------------------------------------------------------------
@@ -201,6 +211,7 @@ registry_reset(void)
 	event_types = topics = NULL;
 	source = NULL;
 	message_key = NULL;
+	domain_event_type = InvalidOid;
 
 	registry_context = AllocSetContextCreate(CacheMemoryContext, "domev registry",
 											 ALLOCSET_DEFAULT_SIZES);

@@ -54,5 +54,6 @@ extern DomevMapping *domev_registry_mapping(const DomevEventType *type, const ch
 extern const DomevTopic *domev_registry_topic(const char *name);
 extern const char *domev_registry_source(void);
 extern const uint8 *domev_registry_message_key(void);
+extern Oid	domev_registry_domain_event_type(void);
 
 #endif							/* DOMEV_REGISTRY_H */

@@ -77,20 +77,20 @@ domev_sender_begin(DomevSender *sender)
 
 /*
  * Takes the next event: sends the one that was held, and holds this one
- * instead.  body NULL: one that the client does not get.  It counts all the
- * same, so that an event has the same position for every client.
+ * instead.  Without a body it is one that the client does not get.  It counts
+ * all the same, so that an event has the same position for every client.
  */
 void
 domev_sender_add(DomevSender *sender, ReorderBufferTXN *txn,
-				 const StringInfoData *body, XLogRecPtr lsn)
+				 DomevText body, XLogRecPtr lsn)
 {
 	uint32		index = sender->index++;
 
-	if (body == NULL)
+	if (body.data == NULL)
 		return;
 	if (sender->holding)
 		send_held(sender, txn, false);
-	appendBinaryStringInfo(&sender->held, body->data, body->len);
+	appendBinaryStringInfo(&sender->held, body.data, body.size);
 	sender->holding = true;
 	sender->held_index = index;
 	sender->held_lsn = lsn;
@@ -143,9 +143,9 @@ append_event(DomevSender *sender, XLogRecPtr commit_lsn, bool last)
 		domev_protobuf_append(out, held->data, held->len, commit_lsn, sender->held_index, last);
 		return;
 	}
-	domev_cloudevent_finish(held, commit_lsn, sender->held_index, last);
 	if (sender->ascii)
 		domev_cloudevent_to_ascii(out, held->data, held->len);
 	else
 		appendBinaryStringInfo(out, held->data, held->len);
+	domev_cloudevent_finish(out, commit_lsn, sender->held_index, last);
 }

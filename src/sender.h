@@ -20,7 +20,7 @@ extern DomevSender *domev_sender_create(LogicalDecodingContext *ctx,
 										const DomevOptions *options);
 extern void domev_sender_begin(DomevSender *sender);
 extern void domev_sender_add(DomevSender *sender, ReorderBufferTXN *txn,
-							 const StringInfoData *body, XLogRecPtr lsn);
+							 DomevText body, XLogRecPtr lsn);
 extern void domev_sender_end(DomevSender *sender, ReorderBufferTXN *txn);
 
 #endif							/* DOMEV_SENDER_H */

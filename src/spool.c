@@ -121,19 +121,18 @@ spool_end(void *arg)
 		FileClose(spool->file);
 }
 
-/* Keeps an event; body NULL: one that the client does not get, but that counts. */
+/* Keeps an event; without a body it is one that the client does not get, but that counts. */
 void
 domev_spool_put(DomevSpool *spool, TransactionId xid, XLogRecPtr lsn,
-				const StringInfoData *body)
+				DomevText body)
 {
-	EntryHeader header = {.lsn = lsn,.xid = xid,.size = body ? body->len : -1};
-	int			size = sizeof(header) + (body ? body->len : 0);
+	EntryHeader header = {.lsn = lsn,.xid = xid,.size = body.data ? body.size : -1};
+	int			size = sizeof(header) + body.size;
 
 	if (spool->spools->used + size > SPOOLS_MEMORY)
 		write_out(find_largest(spool->spools));
 	appendBinaryStringInfo(&spool->buffer, (char *) &header, sizeof(header));
-	if (body != NULL)
-		appendBinaryStringInfo(&spool->buffer, body->data, body->len);
+	appendBinaryStringInfo(&spool->buffer, body.data, body.size);
 	spool->spools->used += size;
 }
 
@@ -150,12 +149,12 @@ domev_spool_rewind(DomevSpool *spool)
 }
 
 /*
- * The next event; false: there is none.  has_body is false for one that the
- * client does not get.
+ * The next event; false: there is none.  Its body is in the buffer, if the
+ * client is to get it.
  */
 bool
 domev_spool_get(DomevSpool *spool, TransactionId *xid, XLogRecPtr *lsn,
-				StringInfo body, bool *has_body)
+				StringInfo buffer, DomevText *body)
 {
 	EntryHeader header;
 
@@ -163,15 +162,15 @@ domev_spool_get(DomevSpool *spool, TransactionId *xid, XLogRecPtr *lsn,
 		return false;
 	*xid = header.xid;
 	*lsn = header.lsn;
-	*has_body = header.size >= 0;
-	resetStringInfo(body);
-	if (header.size > 0)
+	*body = domev_text(NULL);
+	if (header.size >= 0)
 	{
-		enlargeStringInfo(body, header.size);
-		if (!read_bytes(spool, body->data, header.size))
+		resetStringInfo(buffer);
+		enlargeStringInfo(buffer, header.size);
+		if (!read_bytes(spool, buffer->data, header.size))
 			elog(ERROR, "spool of events ends in an event");
-		body->len = header.size;
-		body->data[body->len] = '\0';
+		body->data = buffer->data;
+		body->size = header.size;
 	}
 	return true;
 }

@@ -11,6 +11,7 @@
 #define DOMEV_SPOOL_H
 
 #include "access/xlogdefs.h"
+#include "event.h"
 #include "lib/stringinfo.h"
 
 /* The spools of one decoding session share their memory. */
@@ -23,10 +24,10 @@ extern DomevSpools *domev_spools_create(void);
 
 extern DomevSpool *domev_spool_open(DomevSpools *spools);
 extern void domev_spool_put(DomevSpool *spool, TransactionId xid, XLogRecPtr lsn,
-							const StringInfoData *body);
+							DomevText body);
 extern void domev_spool_rewind(DomevSpool *spool);
 extern bool domev_spool_get(DomevSpool *spool, TransactionId *xid, XLogRecPtr *lsn,
-							StringInfo body, bool *has_body);
+							StringInfo buffer, DomevText *body);
 extern void domev_spool_close(DomevSpool *spool);
 
 #endif							/* DOMEV_SPOOL_H */

@@ -38,7 +38,7 @@ static void set_content(DomevEvent *event, DomevIntegrationEvent *result);
 Datum
 domev_translation_datum(const DomevDomainEvent *domain)
 {
-	TupleDesc	tupdesc = lookup_rowtype_tupdesc(domev_catalog_type("domain_event"), -1);
+	TupleDesc	tupdesc = lookup_rowtype_tupdesc(domev_registry_domain_event_type(), -1);
 	Datum	   *values = palloc0(tupdesc->natts * sizeof(Datum));
 	bool	   *nulls = palloc0(tupdesc->natts * sizeof(bool));
 	HeapTuple	tuple;
