@@ -32,8 +32,8 @@
 /* What the spools of a session may have in memory together, in bytes. */
 #define SPOOLS_MEMORY	(1024 * 1024)
 
-/* What is read from a file at once. */
-#define READ_SIZE		(64 * 1024)
+/* What is written to a file at once, when there is one, and read from it. */
+#define PIECE_SIZE		(64 * 1024)
 
 struct DomevSpools
 {
@@ -129,7 +129,9 @@ domev_spool_put(DomevSpool *spool, TransactionId xid, XLogRecPtr lsn,
 	EntryHeader header = {.lsn = lsn,.xid = xid,.size = body.data ? body.size : -1};
 	int			size = sizeof(header) + body.size;
 
-	if (spool->spools->used + size > SPOOLS_MEMORY)
+	if (spool->file > 0 && spool->buffer.len + size > PIECE_SIZE)
+		write_out(spool);
+	else if (spool->spools->used + size > SPOOLS_MEMORY)
 		write_out(find_largest(spool->spools));
 	appendBinaryStringInfo(&spool->buffer, (char *) &header, sizeof(header));
 	appendBinaryStringInfo(&spool->buffer, body.data, body.size);
@@ -197,7 +199,7 @@ find_largest(DomevSpools *spools)
 	return largest;
 }
 
-/* Empties the buffer into the file. */
+/* Empties the buffer into the file, and keeps it if it is small: to make it grow anew takes longer than to write. */
 static void
 write_out(DomevSpool *spool)
 {
@@ -214,8 +216,12 @@ write_out(DomevSpool *spool)
 				 errmsg("could not write to file \"%s\": %m", FilePathName(spool->file))));
 	spool->file_size += buffer->len;
 	spool->spools->used -= buffer->len;
-	pfree(buffer->data);
-	make_buffer(spool);
+	resetStringInfo(buffer);
+	if (buffer->maxlen > 2 * PIECE_SIZE)
+	{
+		pfree(buffer->data);
+		make_buffer(spool);
+	}
 }
 
 static void
@@ -263,8 +269,8 @@ read_more(DomevSpool *spool)
 		return false;
 	spool->spools->used -= buffer->len;
 	resetStringInfo(buffer);
-	enlargeStringInfo(buffer, READ_SIZE);
-	size = FileRead(spool->file, buffer->data, READ_SIZE, spool->file_position,
+	enlargeStringInfo(buffer, PIECE_SIZE);
+	size = FileRead(spool->file, buffer->data, PIECE_SIZE, spool->file_position,
 					WAIT_EVENT_BUFFILE_READ);
 	if (size < 0)
 		ereport(ERROR,
