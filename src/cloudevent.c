@@ -461,22 +461,32 @@ domev_cloudevent_unseal(const char *message, Size size, const uint8 *key,
 
 /*
  * The database, the transaction and the prefix choose a key of their own, so
- * that a genuine message proves nothing elsewhere.
+ * that a genuine message proves nothing elsewhere.  It is kept for the next
+ * message, which is likely to be of the same place.
  */
 static void
 compute_mac(const char *body, Size size, const uint8 *key, TransactionId xid,
 			const char *prefix, uint8 *mac)
 {
-	uint8		own_key[DOMEV_SIPHASH_SIZE];
-	uint8		place[8 + sizeof(DOMEV_MESSAGE_PREFIX) + DOMEV_MAX_NAME];
-	int			prefix_size = Min(strlen(prefix), sizeof(place) - 8);
+	static uint8 place[DOMEV_SIPHASH_SIZE + 8 + sizeof(DOMEV_MESSAGE_PREFIX) + DOMEV_MAX_NAME];
+	static int	place_size = 0;
+	static uint8 own_key[DOMEV_SIPHASH_SIZE];
+	uint8		now[sizeof(place)];
+	int			prefix_size = Min(strlen(prefix), sizeof(place) - DOMEV_SIPHASH_SIZE - 8);
+	int			now_size = DOMEV_SIPHASH_SIZE + 8 + prefix_size;
 
+	memcpy(now, key, DOMEV_SIPHASH_SIZE);
 	for (int i = 0; i < 4; i++)
 	{
-		place[i] = (uint8) (MyDatabaseId >> (24 - 8 * i));
-		place[4 + i] = (uint8) (xid >> (24 - 8 * i));
+		now[DOMEV_SIPHASH_SIZE + i] = (uint8) (MyDatabaseId >> (24 - 8 * i));
+		now[DOMEV_SIPHASH_SIZE + 4 + i] = (uint8) (xid >> (24 - 8 * i));
 	}
-	memcpy(place + 8, prefix, prefix_size);
-	domev_siphash(key, place, 8 + prefix_size, own_key);
+	memcpy(now + DOMEV_SIPHASH_SIZE + 8, prefix, prefix_size);
+	if (now_size != place_size || memcmp(now, place, now_size) != 0)
+	{
+		domev_siphash(key, now + DOMEV_SIPHASH_SIZE, 8 + prefix_size, own_key);
+		memcpy(place, now, now_size);
+		place_size = now_size;
+	}
 	domev_siphash(own_key, body, size, mac);
 }
