@@ -33,6 +33,7 @@
 #include "nodes/plannodes.h"
 #include "nodes/primnodes.h"
 #include "storage/lmgr.h"
+#include "storage/sinval.h"
 #include "utils/array.h"
 #include "utils/guc.h"
 #include "utils/inval.h"
@@ -427,12 +428,25 @@ prepare_call(DomevMapping *mapping)
 	for (;;)
 	{
 		DomevMappingCall *call = mapping->call;
+		Oid			locked = InvalidOid;
+		uint64		messages;
 
 		if (OidIsValid(call->function.oid) && !call->function.in_c)
-			LockDatabaseObject(ProcedureRelationId, call->function.oid, 0, AccessShareLock);
+		{
+			locked = call->function.oid;
+			LockDatabaseObject(ProcedureRelationId, locked, 0, AccessShareLock);
+		}
 		if (call->checked == functions_changed)
 			return;
+
+		/*
+		 * What comes from other sessions counts, not that caches are
+		 * discarded: a server may be set to do that all the time.
+		 */
+		messages = SharedInvalidMessageCounter;
 		look_up_call(mapping);
+		if ((call->function.in_c || call->function.oid == locked) && messages == SharedInvalidMessageCounter)
+			return;
 	}
 }
 
