@@ -12,8 +12,9 @@
  * tables as of its own changes: one that emitted early and committed late
  * must not be told what was registered in between.  So what the tables say
  * is remembered for one snapshot, which transactions share as long as none
- * that changes catalogs commits; what is known of relations, which cannot
- * change while a transaction writes to them, until it is invalidated.
+ * that changes catalogs commits; what is known of relations, which are
+ * partitions of the outbox as long as a transaction writes to them as such,
+ * until it is invalidated.
  *
  * The invalidation callbacks cannot be taken back and may outlive the
  * session, so they only count; the session compares.
@@ -24,10 +25,14 @@
  */
 #include "postgres.h"
 
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
 #include "catalog/namespace.h"
-#include "catalog/partition.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_inherits.h"
 #include "filter.h"
+#include "utils/fmgroids.h"
 #include "utils/hsearch.h"
 #include "utils/inval.h"
 #include "utils/memutils.h"
@@ -98,6 +103,7 @@ static void refresh_facts(DomevFilter *filter);
 static HTAB *make_table(MemoryContext context, const char *name, Size key_size,
 						Size entry_size, int flags);
 static bool is_outbox_partition(Relation relation);
+static Oid	find_parent(Oid relid);
 static const TopicEntry *find_topic(DomevFilter *filter, DomevText topic);
 static void relcache_callback(Datum arg, Oid relid);
 static void namespace_callback(Datum arg, SysCacheIdentifier cacheid, uint32 hashvalue);
@@ -292,13 +298,43 @@ make_table(MemoryContext context, const char *name, Size key_size, Size entry_si
 	return hash_create(name, 16, &ctl, HASH_ELEM | HASH_CONTEXT | flags);
 }
 
+/*
+ * A partition that is being detached CONCURRENTLY is one until that is
+ * finished: transactions that know it as one go on writing to it, and are
+ * waited for.  PostgreSQL's get_partition_ancestors() leaves it out.
+ */
 static bool
 is_outbox_partition(Relation relation)
 {
 	Oid			outbox = domev_catalog_table("outbox");
+	Oid			relid = relation->rd_rel->relispartition ? RelationGetRelid(relation) : InvalidOid;
 
-	return OidIsValid(outbox) && relation->rd_rel->relispartition &&
-		list_member_oid(get_partition_ancestors(RelationGetRelid(relation)), outbox);
+	if (!OidIsValid(outbox))
+		return false;
+	while (OidIsValid(relid) && relid != outbox)
+		relid = find_parent(relid);
+	return relid == outbox;
+}
+
+/* InvalidOid: it has none. */
+static Oid
+find_parent(Oid relid)
+{
+	Relation	inherits = table_open(InheritsRelationId, AccessShareLock);
+	Oid			parent = InvalidOid;
+	ScanKeyData key[2];
+	SysScanDesc scan;
+	HeapTuple	tuple;
+
+	ScanKeyInit(&key[0], Anum_pg_inherits_inhrelid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(relid));
+	ScanKeyInit(&key[1], Anum_pg_inherits_inhseqno, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(1));
+	scan = systable_beginscan(inherits, InheritsRelidSeqnoIndexId, true, NULL, lengthof(key), key);
+	tuple = systable_getnext(scan);
+	if (HeapTupleIsValid(tuple))
+		parent = ((Form_pg_inherits) GETSTRUCT(tuple))->inhparent;
+	systable_endscan(scan);
+	table_close(inherits, AccessShareLock);
+	return parent;
 }
 
 static const TopicEntry *

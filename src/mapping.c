@@ -408,9 +408,6 @@ add_result(List *results, HeapTuple tuple, TupleDesc tupdesc, MemoryContext resu
  * that it stays so until the transaction ends: it is locked first, so that
  * nobody can drop it, rename it or give it away, and looked up again if
  * anything has changed until the lock was there.
- *
- * A C function needs no lock.  It is called at once, by its address, with
- * nothing between that could wait for somebody's change.
  */
 static void
 prepare_call(DomevMapping *mapping)
@@ -431,7 +428,7 @@ prepare_call(DomevMapping *mapping)
 		Oid			locked = InvalidOid;
 		uint64		messages;
 
-		if (OidIsValid(call->function.oid) && !call->function.in_c)
+		if (OidIsValid(call->function.oid))
 		{
 			locked = call->function.oid;
 			LockDatabaseObject(ProcedureRelationId, locked, 0, AccessShareLock);
@@ -445,7 +442,7 @@ prepare_call(DomevMapping *mapping)
 		 */
 		messages = SharedInvalidMessageCounter;
 		look_up_call(mapping);
-		if ((call->function.in_c || call->function.oid == locked) && messages == SharedInvalidMessageCounter)
+		if (call->function.oid == locked && messages == SharedInvalidMessageCounter)
 			return;
 	}
 }

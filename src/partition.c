@@ -26,7 +26,6 @@
 #include "access/table.h"
 #include "access/xact.h"
 #include "catalog.h"
-#include "catalog/partition.h"
 #include "commands/trigger.h"
 #include "executor/execPartition.h"
 #include "executor/executor.h"
@@ -81,6 +80,7 @@ static bool takes(const Partition *partition, TimestampTz time);
 static Partition *work_out(const DomevEvent *event);
 static void find_partition(Partition *partition, const DomevEvent *event);
 static void check_columns(Relation table, AttrNumber *columns);
+static void raise_changed(void);
 static Oid	route(Relation outbox, const AttrNumber *columns, const DomevEvent *event);
 static void check_partition(Relation relation);
 static void find_interval(Partition *partition, Relation outbox, AttrNumber column, TimestampTz time);
@@ -134,9 +134,12 @@ domev_partition_insert(const DomevEvent *event)
  */
 
 /*
- * The partition for the event, locked.  The locks are those of an INSERT;
- * nobody can change the partition while we have them, and to get them is to
- * hear of what was changed before.
+ * The partition for the event, locked as by an INSERT.  To get a lock is to
+ * hear of what was done before by whoever held it against us: only what is
+ * still known to be a partition is locked then.  What may be done beside us is
+ * not heard of while we have the locks, and does not matter: DETACH
+ * CONCURRENTLY waits for us before it ends, and an index that is made
+ * meanwhile shows by itself whether it takes rows.
  */
 static Partition *
 take_partition(const DomevEvent *event)
@@ -150,7 +153,8 @@ take_partition(const DomevEvent *event)
 		if (takes(partition, event->recorded_at))
 		{
 			LockRelationOid(partition->outbox, RowExclusiveLock);
-			LockRelationOid(partition->relid, RowExclusiveLock);
+			if (partition->known == partitions_changed)
+				LockRelationOid(partition->relid, RowExclusiveLock);
 			if (partition->known == partitions_changed)
 				return partition;
 		}
@@ -162,7 +166,9 @@ take_partition(const DomevEvent *event)
 static void
 give_back(Partition *partition)
 {
-	if (partition->may_be_kept && kept == NULL)
+	/* Whatever came in between may have worked out another one. */
+	if (partition->may_be_kept && kept == NULL &&
+		watched_outbox == partition->outbox && watched_partition == partition->relid)
 	{
 		MemoryContextSetParent(partition->context, CacheMemoryContext);
 		kept = partition;
@@ -234,6 +240,8 @@ find_partition(Partition *partition, const DomevEvent *event)
 	/* Both under lock from when they are watched on, and the count is of then. */
 	watched_outbox = partition->outbox = RelationGetRelid(outbox);
 	partition->known = partitions_changed;
+	if (outbox->rd_rel->relkind != RELKIND_PARTITIONED_TABLE)
+		raise_changed();
 	check_columns(outbox, columns);
 	watched_partition = partition->relid = route(outbox, columns, event);
 	find_interval(partition, outbox, columns[DOMEV_OUTBOX_RECORDED_AT], event->recorded_at);
@@ -245,10 +253,16 @@ static void
 check_columns(Relation table, AttrNumber *columns)
 {
 	if (!domev_event_find_columns(RelationGetDescr(table), columns))
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("table \"%s.%s\" is not as domev made it", DOMEV_SCHEMA, "outbox"),
-				 errhint("Columns may be added to it, which stay NULL; its own must not be dropped, renamed or changed.")));
+		raise_changed();
+}
+
+static void
+raise_changed(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("table \"%s.%s\" is not as domev made it", DOMEV_SCHEMA, "outbox"),
+			 errhint("Columns may be added to it, which stay NULL; its own must not be dropped, renamed or changed.")));
 }
 
 /* Which partition does a row go to?  It is locked then. */
@@ -300,22 +314,27 @@ check_partition(Relation relation)
 /*
  * Between the same two bounds all rows go to the same partition, be it the
  * default one.  For a partition of a partition, or another key than the
- * outbox has from us, we do not know: then the interval is empty.
+ * outbox has from us, we do not know: then the interval is empty.  The
+ * partitions are those that route() has seen.
  */
 static void
 find_interval(Partition *partition, Relation outbox, AttrNumber column, TimestampTz time)
 {
 	PartitionKey key = RelationGetPartitionKey(outbox);
-	PartitionBoundInfo bounds = RelationGetPartitionDesc(outbox, true)->boundinfo;
+	PartitionDesc partitions = RelationGetPartitionDesc(outbox, !IsolationUsesXactSnapshot());
+	PartitionBoundInfo bounds = partitions->boundinfo;
 	Datum		value = TimestampTzGetDatum(time);
 	bool		is_equal;
 	int			bound;
+	int			index;
 
 	partition->from = partition->to = DT_NOBEGIN;
-	if (key->strategy != PARTITION_STRATEGY_RANGE || key->partnatts != 1 || key->partattrs[0] != column ||
-		get_partition_parent(partition->relid, false) != partition->outbox)
+	if (key->strategy != PARTITION_STRATEGY_RANGE || key->partnatts != 1 || key->partattrs[0] != column)
 		return;
 	bound = partition_range_datum_bsearch(key->partsupfunc, key->partcollation, bounds, 1, &value, &is_equal);
+	index = bounds->indexes[bound + 1] >= 0 ? bounds->indexes[bound + 1] : bounds->default_index;
+	if (index < 0 || partitions->oids[index] != partition->relid)
+		return;
 	partition->from = bound_time(bounds, bound);
 	partition->to = bound_time(bounds, bound + 1);
 }
@@ -398,9 +417,9 @@ is_plain(Relation relation, const ResultRelInfo *target)
  */
 
 /*
- * The locks on indexes stay, as those on tables do: to take them again is
- * cheap.  An access method may keep something for the indexes' next row;
- * that must not outlive this opening, nor its memory.
+ * An access method may keep something for the index's next row; that must not
+ * outlive this opening, nor its memory.  An index that is being made says so
+ * in its own entry, of whose changes the table does not hear.
  */
 static void
 open_relations(Partition *partition)
@@ -411,6 +430,7 @@ open_relations(Partition *partition)
 	for (int i = 0; i < target->ri_NumIndices; i++)
 	{
 		target->ri_IndexRelationDescs[i] = index_open(partition->indexes[i], RowExclusiveLock);
+		target->ri_IndexRelationInfo[i]->ii_ReadyForInserts = target->ri_IndexRelationDescs[i]->rd_index->indisready;
 		target->ri_IndexRelationInfo[i]->ii_AmCache = NULL;
 		target->ri_IndexRelationInfo[i]->ii_Context = CurrentMemoryContext;
 	}
@@ -424,7 +444,7 @@ close_relations(Partition *partition)
 	for (int i = 0; i < target->ri_NumIndices; i++)
 	{
 		domev_index_insert_cleanup_compat(target->ri_IndexRelationDescs[i], target->ri_IndexRelationInfo[i]);
-		index_close(target->ri_IndexRelationDescs[i], NoLock);
+		index_close(target->ri_IndexRelationDescs[i], RowExclusiveLock);
 		target->ri_IndexRelationDescs[i] = NULL;
 	}
 	table_close(target->ri_RelationDesc, NoLock);

@@ -39,7 +39,7 @@ struct DomevSpools
 {
 	MemoryContext context;		/* of the session; the spools are in it */
 	dlist_head	spools;
-	Size		used;			/* in the buffers of all spools */
+	Size		used;			/* by the buffers of all spools */
 };
 
 /* What precedes an event's body. */
@@ -69,6 +69,8 @@ struct DomevSpool
 static void spool_end(void *arg);
 static DomevSpool *find_largest(DomevSpools *spools);
 static void write_out(DomevSpool *spool);
+static void free_buffer(DomevSpool *spool);
+static void make_room(DomevSpool *spool, int size);
 static void make_buffer(DomevSpool *spool);
 static bool read_bytes(DomevSpool *spool, void *bytes, Size size);
 static bool read_more(DomevSpool *spool);
@@ -116,7 +118,7 @@ spool_end(void *arg)
 	DomevSpool *spool = arg;
 
 	dlist_delete(&spool->node);
-	spool->spools->used -= spool->buffer.len;
+	spool->spools->used -= spool->buffer.maxlen;
 	if (spool->file > 0)
 		FileClose(spool->file);
 }
@@ -131,11 +133,17 @@ domev_spool_put(DomevSpool *spool, TransactionId xid, XLogRecPtr lsn,
 
 	if (spool->file > 0 && spool->buffer.len + size > PIECE_SIZE)
 		write_out(spool);
-	else if (spool->spools->used + size > SPOOLS_MEMORY)
-		write_out(find_largest(spool->spools));
+	if (spool->buffer.len + size >= spool->buffer.maxlen && spool->spools->used + size > SPOOLS_MEMORY)
+	{
+		DomevSpool *largest = find_largest(spool->spools);
+
+		write_out(largest);
+		free_buffer(largest);
+	}
+	make_room(spool, size);
 	appendBinaryStringInfo(&spool->buffer, (char *) &header, sizeof(header));
-	appendBinaryStringInfo(&spool->buffer, body.data, body.size);
-	spool->spools->used += size;
+	if (body.data != NULL)
+		appendBinaryStringInfo(&spool->buffer, body.data, body.size);
 }
 
 /* From now on the spool is read, from its start, once. */
@@ -193,7 +201,7 @@ find_largest(DomevSpools *spools)
 	{
 		DomevSpool *spool = dlist_container(DomevSpool, node, iter.cur);
 
-		if (largest == NULL || spool->buffer.len > largest->buffer.len)
+		if (largest == NULL || spool->buffer.maxlen > largest->buffer.maxlen)
 			largest = spool;
 	}
 	return largest;
@@ -215,13 +223,27 @@ write_out(DomevSpool *spool)
 				(errcode_for_file_access(),
 				 errmsg("could not write to file \"%s\": %m", FilePathName(spool->file))));
 	spool->file_size += buffer->len;
-	spool->spools->used -= buffer->len;
 	resetStringInfo(buffer);
 	if (buffer->maxlen > 2 * PIECE_SIZE)
-	{
-		pfree(buffer->data);
-		make_buffer(spool);
-	}
+		free_buffer(spool);
+}
+
+/* What is in it must not be needed any more. */
+static void
+free_buffer(DomevSpool *spool)
+{
+	spool->spools->used -= spool->buffer.maxlen;
+	pfree(spool->buffer.data);
+	make_buffer(spool);
+}
+
+static void
+make_room(DomevSpool *spool, int size)
+{
+	int			before = spool->buffer.maxlen;
+
+	enlargeStringInfo(&spool->buffer, size);
+	spool->spools->used += spool->buffer.maxlen - before;
 }
 
 static void
@@ -231,6 +253,7 @@ make_buffer(DomevSpool *spool)
 
 	initStringInfo(&spool->buffer);
 	MemoryContextSwitchTo(old);
+	spool->spools->used += spool->buffer.maxlen;
 }
 
 /* False: nothing is left. */
@@ -267,9 +290,8 @@ read_more(DomevSpool *spool)
 
 	if (spool->file <= 0 || spool->file_position >= spool->file_size)
 		return false;
-	spool->spools->used -= buffer->len;
 	resetStringInfo(buffer);
-	enlargeStringInfo(buffer, PIECE_SIZE);
+	make_room(spool, PIECE_SIZE);
 	size = FileRead(spool->file, buffer->data, PIECE_SIZE, spool->file_position,
 					WAIT_EVENT_BUFFILE_READ);
 	if (size < 0)
@@ -281,7 +303,6 @@ read_more(DomevSpool *spool)
 				(errcode(ERRCODE_DATA_CORRUPTED),
 				 errmsg("file \"%s\" is shorter than what was written", FilePathName(spool->file))));
 	buffer->len = size;
-	spool->spools->used += size;
 	spool->file_position += size;
 	return true;
 }

@@ -117,6 +117,18 @@ END $$;
 SELECT tableoid::regclass AS partition, count(*) > 0 AS has_rows FROM domev.outbox WHERE aggregate_id = 'tick' GROUP BY tableoid ORDER BY tableoid::regclass::text;
 SELECT (SELECT max(recorded_at) FROM before) < (SELECT min(recorded_at) FROM after) AS in_order;
 
+-- a superuser who has put another table, or a view, in the outbox's place
+BEGIN;
+ALTER TABLE domev.outbox RENAME TO outbox_before;
+CREATE TABLE domev.outbox (LIKE domev.outbox_before);
+SAVEPOINT s;
+SELECT domev.emit('e', '27');
+ROLLBACK TO s;
+DROP TABLE domev.outbox;
+CREATE VIEW domev.outbox AS SELECT * FROM domev.outbox_before;
+SELECT domev.emit('e', '27');
+ROLLBACK;
+
 -- made anew, it is found anew
 DROP EXTENSION domev CASCADE;
 CREATE EXTENSION domev;
