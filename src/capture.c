@@ -128,8 +128,8 @@ domev_capture_change(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigger = (TriggerData *) fcinfo->context;
 	Capture    *capture;
-	DomevRow			before = {NULL, NULL};
-	DomevRow			after = {NULL, NULL};
+	DomevRow	before = {NULL, NULL};
+	DomevRow	after = {NULL, NULL};
 	List	   *changes = NIL;
 
 	check_call(fcinfo);

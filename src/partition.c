@@ -237,7 +237,10 @@ find_partition(Partition *partition, const DomevEvent *event)
 	Relation	outbox = domev_catalog_open("outbox", RowExclusiveLock);
 	AttrNumber	columns[DOMEV_OUTBOX_COLUMNS];
 
-	/* Both under lock from when they are watched on, and the count is of then. */
+	/*
+	 * Both under lock from when they are watched on, and the count is of
+	 * then.
+	 */
 	watched_outbox = partition->outbox = RelationGetRelid(outbox);
 	partition->known = partitions_changed;
 	if (outbox->rd_rel->relkind != RELKIND_PARTITIONED_TABLE)

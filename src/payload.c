@@ -180,6 +180,7 @@ is_known(const Column *column, Datum datum, JsonbValue *value)
 		case TEXTOID:
 		case VARCHAROID:
 			text = PG_DETOAST_DATUM_PACKED(datum);
+
 			value->type = jbvString;
 			value->val.string.val = VARDATA_ANY(text);
 			value->val.string.len = VARSIZE_ANY_EXHDR(text);
@@ -195,5 +196,6 @@ is_number(Numeric numeric, JsonbValue *value)
 {
 	value->type = jbvNumeric;
 	value->val.numeric = numeric;
+
 	return !numeric_is_nan(numeric) && !numeric_is_inf(numeric);
 }

@@ -6,6 +6,6 @@ cd "$(dirname "$0")/.."
 PG_CONFIG=${PG_CONFIG:-pg_config}
 bin=$($PG_CONFIG --bindir)
 own=$(sed -n -e 's/^} *\([A-Za-z]*\);$/\1/p' -e 's/^typedef struct [A-Za-z]* \([A-Za-z]*\);$/\1/p' -e 's/^typedef [A-Za-z]* \([A-Za-z]*\);$/\1/p' \
-	src/*.[ch] examples/c-mapping/*.c | sort -u | tr '\n' ' ')
+	src/*.[ch] examples/c-mapping/*.c test/bench/floor/*.c | sort -u | tr '\n' ' ')
 PATH=$bin:$PATH exec "$bin/pgindent" --typedefs="$($PG_CONFIG --sharedir)/typedefs.list" --list-of-typedefs="$own" "$@" \
-	src/*.[ch] examples/c-mapping/*.c
+	src/*.[ch] examples/c-mapping/*.c test/bench/floor/*.c
