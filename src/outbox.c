@@ -37,7 +37,9 @@
 /* Lives in the memory context that was current at open. */
 struct DomevOutbox
 {
-	MemoryContext scratch;		/* reset after each event */
+	MemoryContext context;		/* whose memory one event may use */
+	MemoryContext scratch;		/* for more, reset after each; NULL: not made */
+	int			events;
 };
 
 /* domev.max_event_size: of the finished event, in kB */
@@ -47,6 +49,8 @@ static int	max_event_size;
 static XLogRecPtr message_end = InvalidXLogRecPtr;
 static TransactionId message_xid = InvalidTransactionId;
 
+static MemoryContext begin_event(DomevOutbox *outbox);
+static void end_event(DomevOutbox *outbox, MemoryContext old);
 static void keep_behind_message(void);
 static void subtransaction_callback(SubXactEvent event, SubTransactionId mine,
 									SubTransactionId parent, void *arg);
@@ -79,16 +83,34 @@ domev_outbox_open(void)
 {
 	DomevOutbox *outbox = palloc0(sizeof(DomevOutbox));
 
-	outbox->scratch = AllocSetContextCreate(CurrentMemoryContext, "domev outbox",
-											ALLOCSET_DEFAULT_SIZES);
+	outbox->context = CurrentMemoryContext;
 	return outbox;
 }
 
 void
 domev_outbox_close(DomevOutbox *outbox)
 {
-	MemoryContextDelete(outbox->scratch);
+	if (outbox->scratch != NULL)
+		MemoryContextDelete(outbox->scratch);
 	pfree(outbox);
+}
+
+/* Most emits keep one event.  Returns the memory context to go back to. */
+static MemoryContext
+begin_event(DomevOutbox *outbox)
+{
+	if (outbox->events++ == 1)
+		outbox->scratch = AllocSetContextCreate(outbox->context, "domev outbox",
+												ALLOCSET_DEFAULT_SIZES);
+	return MemoryContextSwitchTo(outbox->scratch ? outbox->scratch : outbox->context);
+}
+
+static void
+end_event(DomevOutbox *outbox, MemoryContext old)
+{
+	MemoryContextSwitchTo(old);
+	if (outbox->scratch != NULL)
+		MemoryContextReset(outbox->scratch);
 }
 
 /* ----------------------------------------------------------------
@@ -161,10 +183,9 @@ domev_outbox_put_row(DomevOutbox *outbox, DomevEvent *event)
 	event->recorded_at = rising_timestamp();
 	event->xact_id = U64FromFullTransactionId(GetTopFullTransactionId());
 
-	old = MemoryContextSwitchTo(outbox->scratch);
+	old = begin_event(outbox);
 	domev_partition_insert(event);
-	MemoryContextSwitchTo(old);
-	MemoryContextReset(outbox->scratch);
+	end_event(outbox, old);
 }
 
 /*
@@ -246,22 +267,22 @@ domev_outbox_claim(const pg_uuid_t *event_id)
 void
 domev_outbox_put_message(DomevOutbox *outbox, DomevEvent *event)
 {
-	MemoryContext old = MemoryContextSwitchTo(outbox->scratch);
+	MemoryContext old = begin_event(outbox);
 	StringInfoData body;
 	char		prefix[sizeof(DOMEV_MESSAGE_PREFIX) + DOMEV_MAX_NAME];
 
 	warn_without_slot();
 	watch_subtransactions();
 	Assert(event->topic.size <= DOMEV_MAX_NAME);
-	strlcpy(prefix, DOMEV_MESSAGE_PREFIX, sizeof(prefix));
-	strlcpy(prefix + strlen(DOMEV_MESSAGE_PREFIX), event->topic.data, event->topic.size + 1);
+	strcpy(prefix, DOMEV_MESSAGE_PREFIX);
+	memcpy(prefix + strlen(DOMEV_MESSAGE_PREFIX), event->topic.data, event->topic.size);
+	prefix[strlen(DOMEV_MESSAGE_PREFIX) + event->topic.size] = '\0';
 	initStringInfo(&body);
 	domev_cloudevent_append(&body, event, domev_registry_source(), false);
 	domev_cloudevent_seal(&body, domev_registry_message_key(), GetTopTransactionId(), prefix);
 	message_end = domev_log_logical_message_compat(prefix, body.data, body.len, true, false);
 	message_xid = GetCurrentTransactionId();
-	MemoryContextSwitchTo(old);
-	MemoryContextReset(outbox->scratch);
+	end_event(outbox, old);
 }
 
 /* From the first message of a session on. */

@@ -36,6 +36,7 @@ static const char *const table_names[] = {
 /* Everything cached lives in registry_context, with it the rest is gone. */
 static MemoryContext registry_context = NULL;
 static HTAB *event_types = NULL;	/* of DomevEventType */
+static const DomevEventType *last_type = NULL;	/* that was asked for */
 static HTAB *topics = NULL;		/* of DomevTopic */
 static const char *source = NULL;
 static const uint8 *message_key = NULL;
@@ -108,11 +109,16 @@ domev_registry_context(void)
 const DomevEventType *
 domev_registry_event_type(const char *name)
 {
-	DomevEventType *type = NULL;
+	const DomevEventType *type = NULL;
 
+	if (last_type != NULL && strcmp(last_type->name, name) == 0)
+		return last_type;
 	if (strlen(name) <= DOMEV_MAX_NAME)
 		type = hash_search(event_types, name, HASH_FIND, NULL);
-	return type != NULL ? type : load_event_type(name);
+	if (type == NULL)
+		type = load_event_type(name);
+	last_type = type;
+	return type;
 }
 
 /* NULL: the event type has no enabled mapping of that name. */
@@ -209,6 +215,7 @@ registry_reset(void)
 		MemoryContextDelete(registry_context);
 	registry_context = NULL;
 	event_types = topics = NULL;
+	last_type = NULL;
 	source = NULL;
 	message_key = NULL;
 	domain_event_type = InvalidOid;
