@@ -49,8 +49,8 @@ typedef struct Column
 	Oid			type;			/* below domains */
 	bool		as_set;			/* its text may depend on settings */
 	bool		as_is;			/* JSON shows what the output function returns */
-	FmgrInfo	output;			/* then */
-	FmgrInfo	to_jsonb;		/* for its type, otherwise */
+	FmgrInfo	convert;		/* that function then, else to_jsonb() for its
+								 * type */
 } Column;
 
 /* A trigger, worked out; in a memory context of its own, with all it points to. */
@@ -403,9 +403,13 @@ set_column(Column *column, Relation relation, const char *name)
 	column->type = getBaseType(type);
 	column->as_set = !is_same_in_all_sessions(column->type);
 	column->as_is = is_shown_as_it_is(column->type);
-	getTypeOutputInfo(column->type, &output, &is_varlena);
-	fmgr_info(output, &column->output);
-	domev_payload_to_jsonb(&column->to_jsonb, type);
+	if (column->as_is)
+	{
+		getTypeOutputInfo(column->type, &output, &is_varlena);
+		fmgr_info(output, &column->convert);
+	}
+	else
+		domev_payload_to_jsonb(&column->convert, type);
 }
 
 /* The usual types of ids: three times as fast. */
@@ -657,10 +661,10 @@ column_text(Column *column, const DomevRow *row)
 	if (!is_given(column, row))
 		return NULL;
 	if (column->as_is)
-		return OutputFunctionCall(&column->output, row->values[column->number - 1]);
+		return OutputFunctionCall(&column->convert, row->values[column->number - 1]);
 	if (column->as_set)
 		nestlevel = fix_settings();
-	json = DatumGetJsonbP(FunctionCall1(&column->to_jsonb, row->values[column->number - 1]));
+	json = DatumGetJsonbP(FunctionCall1(&column->convert, row->values[column->number - 1]));
 	if (column->as_set)
 		AtEOXact_GUC(true, nestlevel);
 	if (!JB_ROOT_IS_SCALAR(json))

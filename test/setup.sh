@@ -211,3 +211,25 @@ build() { # [MAKE ARGUMENT...]
 install_domev() {
 	step "Installing domev into that PostgreSQL (make install)" install.log as_installer "${make[@]}" -C "$copy" install
 }
+
+# For scripts that add to passed and failed, and set finished at their end: cleans up, and says as the last line how many there were.
+# The exit status is 0 only if nothing failed.
+count_results() {
+	exec 3>&1 # for the last line: a signal may come while standard output goes elsewhere
+	passed=0
+	failed=0
+	finished=''
+	trap finish_counting EXIT
+	trap 'exit 129' HUP
+	trap 'exit 130' INT
+	trap 'exit 143' TERM
+}
+
+finish_counting() {
+	trap - EXIT
+	clean_up
+	# Whatever ended the run early is a failure of its own.
+	[ -n "$finished" ] || failed=$((failed + 1))
+	printf '\n%s passed, %s failed\n' "$passed" "$failed" >&3
+	exit $((failed > 0))
+}

@@ -10,10 +10,7 @@ set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=../setup.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../setup.sh"
 
-exec 3>&1 # for the last line: a signal may come while standard output goes elsewhere
-passed=0
-failed=0
-finished=''
+count_results
 record=$source_tree/test/bench/instructions.tsv
 keep=''
 
@@ -21,19 +18,6 @@ keep=''
 warm_up=10
 some=200
 many=1200
-
-finish() {
-	trap - EXIT
-	clean_up
-	# Whatever ended the run early is a failure of its own.
-	[ -n "$finished" ] || failed=$((failed + 1))
-	printf '\n%s passed, %s failed\n' "$passed" "$failed" >&3
-	exit $((failed > 0))
-}
-trap finish EXIT
-trap 'exit 129' HUP
-trap 'exit 130' INT
-trap 'exit 143' TERM
 
 # --- What is measured -----------------------------------------------------------------------------------------------------------
 

@@ -4,6 +4,7 @@ The server is run by whoever runs the bench or, if that is root, by the user pos
 cluster's folder; nothing listens on the network.
 """
 
+import contextlib
 import glob
 import os
 import pwd
@@ -12,6 +13,10 @@ import subprocess
 import tempfile
 
 import psycopg2
+
+# Where a load may run; any other is left to the kernel.
+ONE_CORE = "one core"
+CORE_EACH = "a core each"
 
 SERVER_USER = "postgres"  # runs the server if root starts the bench
 
@@ -34,7 +39,7 @@ SETTINGS = {
     "timezone": "UTC",
 }
 
-PLUGINS = ("pgoutput", "test_decoding", "domev", "wal2json", "decoderbufs", "bench_floor", "bench_nothing", "bench_through", "bench_streamed")
+PLUGINS = ("pgoutput", "test_decoding", "domev", "wal2json", "decoderbufs")  # and the bench's own
 
 
 class Server:
@@ -61,10 +66,6 @@ class Server:
     def stop(self):
         self.program("pg_ctl", "-D", self.data, "-m", "fast", "-w", "stop")
 
-    def restart(self):
-        self.stop()
-        self.start()
-
     def _make(self):
         os.makedirs(self.folder, exist_ok=True)
         if os.geteuid() == 0:
@@ -80,7 +81,7 @@ class Server:
         settings = dict(SETTINGS, port=str(self.port), unix_socket_directories=self.socket_dir)
         if "output_plugin_libraries" in self.program("postgres", "--describe-config"):
             built = [os.path.basename(path)[:-3] for path in sorted(glob.glob(os.path.join(self.pkglibdir(), "bench_*.so")))]
-            settings["output_plugin_libraries"] = ", ".join(dict.fromkeys(PLUGINS + tuple(built)))
+            settings["output_plugin_libraries"] = ", ".join([*PLUGINS, *built])
         return settings
 
     def program(self, name, *arguments, stdin=None):
@@ -109,12 +110,11 @@ class Server:
 
     # Databases
 
-    def create_database(self, name, extension=True):
-        """A new one; what has that name is dropped first."""
+    def create_database(self, name):
+        """A new one with domev; what has that name is dropped first."""
         self.drop_database(name)
         self.run("postgres", f"CREATE DATABASE {name} TEMPLATE template0")
-        if extension:
-            self.run(name, "CREATE EXTENSION domev")
+        self.run(name, "CREATE EXTENSION domev")
 
     def drop_database(self, name):
         """With its slots, and whoever is connected."""
@@ -156,18 +156,38 @@ class Server:
 
     # Load
 
-    def pgbench(self, database, script_text, clients=1, seconds=5, protocol="prepared", variables=None, arguments=()):
-        """Transactions per second of a script (without the time to connect).  variables: name -> value, for \\set's colon names."""
+    def pgbench(self, database, script_text, clients=1, seconds=5):
+        """Transactions per second of a script (without the time to connect)."""
         with tempfile.NamedTemporaryFile("w", suffix=".sql") as script:
             script.write(script_text)
             script.flush()
             os.chmod(script.name, 0o644)
-            defines = [f"-D{name}={value}" for name, value in (variables or {}).items()]
-            text = self.program("pgbench", "-n", "-M", protocol, "-T", str(seconds), "-c", str(clients), "-j", str(clients), "-f", script.name,
-                                "-h", self.socket_dir, "-p", str(self.port), "-U", "postgres", *defines, *arguments, database)
+            text = self.program("pgbench", "-n", "-M", "prepared", "-T", str(seconds), "-c", str(clients), "-j", str(clients), "-f", script.name,
+                                "-h", self.socket_dir, "-p", str(self.port), "-U", "postgres", database)
         if re.search(r"number of failed transactions: [1-9]|ERROR|FATAL", text):
             raise RuntimeError(f"pgbench had failures: {text[-4000:]}")
         return float(re.search(r"^tps = ([0-9.]+)", text, re.MULTILINE).group(1))
+
+    @contextlib.contextmanager
+    def placed(self, load):
+        """Keeps what is started in here, programs and backends, on the cores that the load is to use (why: goals/transactions.py)."""
+        with open(os.path.join(self.data, "postmaster.pid"), encoding="utf-8") as file:
+            postmaster = int(file.readline())
+        before = {process: os.sched_getaffinity(process) for process in (0, postmaster)}
+        cores = sorted(before[0] & before[postmaster])
+        if load == ONE_CORE:
+            places = {0: {cores[-1]}, postmaster: {cores[-1]}}
+        elif load == CORE_EACH:
+            places = {0: {cores[0]}, postmaster: {cores[-1]}}
+        else:
+            places = before
+        try:
+            for process, place in places.items():
+                os.sched_setaffinity(process, place)
+            yield
+        finally:
+            for process, place in before.items():
+                os.sched_setaffinity(process, place)
 
     # Memory
 

@@ -49,7 +49,9 @@ DROP INDEX only_once;
 SELECT put('16');
 REINDEX TABLE present;
 SELECT put('17');
-SELECT count(*) FROM domev.outbox WHERE recorded_at > now() - interval '1 day'; -- by the BRIN index, if the planner likes
+SET enable_seqscan = off; -- the BRIN index has to know each row
+SELECT count(*) FROM domev.outbox WHERE recorded_at > now() - interval '1 day';
+RESET enable_seqscan;
 
 -- constraints and triggers, changed in between, and a trigger that emits
 ALTER TABLE present ADD CONSTRAINT no_nineteen CHECK (aggregate_id <> '19');

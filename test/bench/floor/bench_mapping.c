@@ -16,6 +16,8 @@
 #include "fmgr.h"
 #include "utils/jsonb.h"
 
+#include "../../../src/compat.h"
+
 PG_MODULE_MAGIC;
 
 static Jsonb *make_payload(JsonbContainer *order);
@@ -35,27 +37,16 @@ bench_map(PG_FUNCTION_ARGS)
 	PG_RETURN_DATUM(domev_integration_event_datum(fcinfo, &out));
 }
 
-/* PostgreSQL 19 keeps the result in the state. */
-#if PG_VERSION_NUM >= 190000
-typedef JsonbInState PushState;
-#define push(state, token, value) pushJsonbValue(state, token, value)
-#define finish(state) (pushJsonbValue(state, WJB_END_OBJECT, NULL), (state)->result)
-#else
-typedef JsonbParseState *PushState;
-#define push(state, token, value) ((void) pushJsonbValue(state, token, value))
-#define finish(state) pushJsonbValue(state, WJB_END_OBJECT, NULL)
-#endif
-
 static void
-push_member(PushState *state, const char *name, JsonbValue *value)
+push_member(DomevJsonbState *state, const char *name, JsonbValue *value)
 {
 	JsonbValue	key;
 
 	key.type = jbvString;
 	key.val.string.val = unconstify(char *, name);
 	key.val.string.len = strlen(name);
-	push(state, WJB_KEY, &key);
-	push(state, WJB_VALUE, value);
+	domev_push_jsonb_compat(state, WJB_KEY, &key);
+	domev_push_jsonb_compat(state, WJB_VALUE, value);
 }
 
 /* {"order": ..., "total": ..., "state": "placed"}; a member that the order has not is null, as in SQL. */
@@ -63,10 +54,10 @@ static Jsonb *
 make_payload(JsonbContainer *order)
 {
 	static const char *const picked[] = {"order", "total"};
-	PushState	state = {0};
+	DomevJsonbState state = {0};
 	JsonbValue	placed;
 
-	push(&state, WJB_BEGIN_OBJECT, NULL);
+	domev_push_jsonb_compat(&state, WJB_BEGIN_OBJECT, NULL);
 	for (int i = 0; i < lengthof(picked); i++)
 	{
 		JsonbValue	none = {.type = jbvNull};
@@ -78,5 +69,6 @@ make_payload(JsonbContainer *order)
 	placed.val.string.val = "placed";
 	placed.val.string.len = strlen("placed");
 	push_member(&state, "state", &placed);
-	return JsonbValueToJsonb(finish(&state));
+	domev_push_jsonb_compat(&state, WJB_END_OBJECT, NULL);
+	return JsonbValueToJsonb(state.result);
 }

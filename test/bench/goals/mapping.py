@@ -10,8 +10,8 @@ emits that keep one and emits that keep none.  The transactions per second are o
 import json
 import statistics
 
-from goals.transactions import ONE_CORE, placed
 from measure import PAYLOAD, alternate, make_row, timed_sql
+from server import ONE_CORE
 
 TITLE = "Mappings"
 
@@ -122,7 +122,7 @@ def _tps(server, event_type, seconds):
 
     def measure():
         server.run(DATABASE, "TRUNCATE domev.outbox; CHECKPOINT;")
-        with placed(server, ONE_CORE):
+        with server.placed(ONE_CORE):
             return server.pgbench(DATABASE, script, seconds=seconds)
 
     return measure

@@ -20,10 +20,10 @@ All but PgQ's trigger read the order's customer for what they send; that one sen
 domev keeps the domain event besides.
 """
 
-import contextlib
 import os
 
 from measure import OUTBOX_SQL, alternate, make_row
+from server import CORE_EACH, ONE_CORE
 
 TITLE = "Transactions per second with an outbox"
 
@@ -54,8 +54,6 @@ NOTE = ("BEGIN; UPDATE; END for all, one writer, pgbench -M prepared, pgbench an
 NOTE_EACH = "Where this is slower than one core, it is presumably by the waking up of the other core, which was not measured by itself."
 
 # Who writes, and where.
-ONE_CORE = "one core"
-CORE_EACH = "a core each"
 WRITERS = {ONE_CORE: 1, CORE_EACH: 1, "2 writers": 2, "8 writers": 8}
 MORE_WRITERS = ("2 writers", "8 writers")
 WITH_MORE_WRITERS = (NONE, "domev table", "domev WAL")
@@ -172,34 +170,12 @@ def _prepare(server, name, number):
 
     def measure(load, seconds):
         server.run(DATABASE, tidy)
-        with placed(server, load):
+        with server.placed(load):
             return server.pgbench(DATABASE, script, clients=WRITERS[load], seconds=seconds)
 
     measure(ONE_CORE, seconds=1)
     _check(server, name, **names)
     return measure
-
-
-@contextlib.contextmanager
-def placed(server, load):
-    """Keeps what is started in here, programs and backends, on the cores that the load is to use."""
-    with open(os.path.join(server.data, "postmaster.pid"), encoding="utf-8") as file:
-        postmaster = int(file.readline())
-    before = {process: os.sched_getaffinity(process) for process in (0, postmaster)}
-    cores = sorted(before[0] & before[postmaster])
-    if load == ONE_CORE:
-        places = {0: {cores[-1]}, postmaster: {cores[-1]}}
-    elif load == CORE_EACH:
-        places = {0: {cores[0]}, postmaster: {cores[-1]}}
-    else:
-        places = before
-    try:
-        for process, place in places.items():
-            os.sched_setaffinity(process, place)
-        yield
-    finally:
-        for process, place in before.items():
-            os.sched_setaffinity(process, place)
 
 
 def _way_sql(name):
