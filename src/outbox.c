@@ -37,9 +37,7 @@
 /* Lives in the memory context that was current at open. */
 struct DomevOutbox
 {
-	MemoryContext context;		/* whose memory one event may use */
-	MemoryContext scratch;		/* for more, reset after each; NULL: not made */
-	int			events;
+	MemoryContext scratch;		/* reset after each event */
 };
 
 /* domev.max_event_size: of the finished event, in kB */
@@ -49,8 +47,6 @@ static int	max_event_size;
 static XLogRecPtr message_end = InvalidXLogRecPtr;
 static TransactionId message_xid = InvalidTransactionId;
 
-static MemoryContext begin_event(DomevOutbox *outbox);
-static void end_event(DomevOutbox *outbox, MemoryContext old);
 static void keep_behind_message(void);
 static void subtransaction_callback(SubXactEvent event, SubTransactionId mine,
 									SubTransactionId parent, void *arg);
@@ -83,34 +79,16 @@ domev_outbox_open(void)
 {
 	DomevOutbox *outbox = palloc0(sizeof(DomevOutbox));
 
-	outbox->context = CurrentMemoryContext;
+	outbox->scratch = AllocSetContextCreate(CurrentMemoryContext, "domev outbox",
+											ALLOCSET_DEFAULT_SIZES);
 	return outbox;
 }
 
 void
 domev_outbox_close(DomevOutbox *outbox)
 {
-	if (outbox->scratch != NULL)
-		MemoryContextDelete(outbox->scratch);
+	MemoryContextDelete(outbox->scratch);
 	pfree(outbox);
-}
-
-/* Most emits keep one event.  Returns the memory context to go back to. */
-static MemoryContext
-begin_event(DomevOutbox *outbox)
-{
-	if (outbox->events++ == 1)
-		outbox->scratch = AllocSetContextCreate(outbox->context, "domev outbox",
-												ALLOCSET_DEFAULT_SIZES);
-	return MemoryContextSwitchTo(outbox->scratch ? outbox->scratch : outbox->context);
-}
-
-static void
-end_event(DomevOutbox *outbox, MemoryContext old)
-{
-	MemoryContextSwitchTo(old);
-	if (outbox->scratch != NULL)
-		MemoryContextReset(outbox->scratch);
 }
 
 /* ----------------------------------------------------------------
@@ -183,9 +161,10 @@ domev_outbox_put_row(DomevOutbox *outbox, DomevEvent *event)
 	event->recorded_at = rising_timestamp();
 	event->xact_id = U64FromFullTransactionId(GetTopFullTransactionId());
 
-	old = begin_event(outbox);
+	old = MemoryContextSwitchTo(outbox->scratch);
 	domev_partition_insert(event);
-	end_event(outbox, old);
+	MemoryContextSwitchTo(old);
+	MemoryContextReset(outbox->scratch);
 }
 
 /*
@@ -267,7 +246,7 @@ domev_outbox_claim(const pg_uuid_t *event_id)
 void
 domev_outbox_put_message(DomevOutbox *outbox, DomevEvent *event)
 {
-	MemoryContext old = begin_event(outbox);
+	MemoryContext old = MemoryContextSwitchTo(outbox->scratch);
 	StringInfoData body;
 	char		prefix[sizeof(DOMEV_MESSAGE_PREFIX) + DOMEV_MAX_NAME];
 
@@ -282,7 +261,8 @@ domev_outbox_put_message(DomevOutbox *outbox, DomevEvent *event)
 	domev_cloudevent_seal(&body, domev_registry_message_key(), GetTopTransactionId(), prefix);
 	message_end = domev_log_logical_message_compat(prefix, body.data, body.len, true, false);
 	message_xid = GetCurrentTransactionId();
-	end_event(outbox, old);
+	MemoryContextSwitchTo(old);
+	MemoryContextReset(outbox->scratch);
 }
 
 /* From the first message of a session on. */
