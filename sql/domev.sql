@@ -4,12 +4,19 @@ looking, mapping again, operating, rights */
 -- complain if the script is sourced in psql, rather than by CREATE EXTENSION
 \echo Use "CREATE EXTENSION domev" to load this file. \quit
 
+-- CREATE EXTENSION has put the schema that it was given into the path, in which others may have made objects.
+SET LOCAL search_path TO pg_catalog, pg_temp;
+
 -- ---------------------------------------------------------------------------------------------------------------------
--- Schema.  Made here, without IF NOT EXISTS: a schema that somebody else made beforehand must not be adopted.
+-- Schemas.  Made here, without IF NOT EXISTS: a schema that somebody else made beforehand must not be adopted.
 -- ---------------------------------------------------------------------------------------------------------------------
 
 CREATE SCHEMA domev;
 COMMENT ON SCHEMA domev IS 'domain events, their mapping to integration events, and the outbox that publishes both';
+CREATE SCHEMA domev_event;
+COMMENT ON SCHEMA domev_event IS 'a view for each event type: INSERT on it is the right to emit, SELECT the right to read';
+CREATE SCHEMA domev_topic;
+COMMENT ON SCHEMA domev_topic IS 'a view for each topic: INSERT on it is the right to publish by mappings, SELECT the right to read and to stream';
 
 -- ---------------------------------------------------------------------------------------------------------------------
 -- Types.  src/domev.h numbers their attributes for mappings in C; append only.
@@ -136,6 +143,8 @@ CREATE TABLE domev.message_key (
 	key bytea NOT NULL CHECK (pg_catalog.octet_length(key) OPERATOR(pg_catalog.=) 16)
 ) WITH (user_catalog_table = true);
 COMMENT ON TABLE domev.message_key IS 'the secret that tells genuine WAL messages from forged ones; nobody may read it';
+-- Without a policy, so that not even a member of pg_read_all_data reads it.
+ALTER TABLE domev.message_key ENABLE ROW LEVEL SECURITY;
 INSERT INTO domev.message_key (key)
 -- a hash only to spread the random bits of two version 4 UUIDs over 16 bytes
 SELECT pg_catalog.substr(pg_catalog.sha256(pg_catalog.uuid_send(pg_catalog.gen_random_uuid())
@@ -144,7 +153,7 @@ SELECT pg_catalog.substr(pg_catalog.sha256(pg_catalog.uuid_send(pg_catalog.gen_r
 CREATE FUNCTION domev.invalidate_registry() RETURNS trigger
 	AS 'MODULE_PATHNAME', 'domev_invalidate_registry' LANGUAGE C;
 COMMENT ON FUNCTION domev.invalidate_registry() IS
-	'trigger: makes every session forget what it remembers of the table; takes nothing, returns nothing, raises 39P01 when not called as a trigger';
+	'trigger: makes every session forget what it remembers of the table; takes nothing, returns nothing, raises 39P01 when not called as a trigger, 42501 for who is not the table''s owner, such as a member of pg_write_all_data';
 
 -- For each row: a logical apply worker fires no statement triggers.
 CREATE TRIGGER invalidate_registry AFTER INSERT OR UPDATE OR DELETE ON domev.topics
@@ -330,6 +339,9 @@ CREATE UNLOGGED TABLE domev.deferred (
 	toast.autovacuum_vacuum_cost_delay = 0);
 COMMENT ON TABLE domev.deferred IS 'domain events whose deferred mappings run when the transaction commits; empty to everybody else';
 COMMENT ON COLUMN domev.deferred.mappings IS 'the names of those mappings, in their order';
+
+-- Without a policy, so that not even a member of pg_write_all_data has events of his own making mapped.
+ALTER TABLE domev.deferred ENABLE ROW LEVEL SECURITY;
 
 CREATE FUNCTION domev.map_deferred() RETURNS trigger
 	AS 'MODULE_PATHNAME', 'domev_map_deferred' LANGUAGE C;
@@ -555,6 +567,12 @@ COMMENT ON FUNCTION domev.emit(text, uuid, json, jsonb, bigint, uuid, timestampt
 COMMENT ON FUNCTION domev.emit(text, uuid, text, jsonb, bigint, uuid, timestamptz) IS
 	'as domev.emit(text, text, jsonb, ...), for an aggregate id of type uuid and a payload of type text; takes, returns and raises the same';
 
+-- The views domev_event."<event type>" have it, which create_event_type makes.
+CREATE FUNCTION domev.emit_inserted() RETURNS trigger
+	AS 'MODULE_PATHNAME', 'domev_emit_inserted' LANGUAGE C;
+COMMENT ON FUNCTION domev.emit_inserted() IS
+	'trigger: emits the event that is inserted into an event type''s view, a column that is NULL being not given; returns the row with the event''s id, payload and time; raises 39P01 when not called as that trigger, 22004 for an aggregate_id that is NULL, 428C9 for a recorded_at that is given, and what emit raises';
+
 -- ---------------------------------------------------------------------------------------------------------------------
 -- Looking: what an event would become, what it became, what this transaction has emitted.
 -- ---------------------------------------------------------------------------------------------------------------------
@@ -631,7 +649,7 @@ CREATE FUNCTION domev.time_of_id(id uuid) RETURNS timestamptz
 			OPERATOR(pg_catalog.*) '1 millisecond'::interval) END;
 COMMENT ON FUNCTION domev.time_of_id(uuid) IS 'takes a UUID; returns the time in it, NULL when it is not of version 7; raises nothing';
 
-CREATE FUNCTION domev.trace(
+CREATE FUNCTION domev.find_trace(
 	id uuid,
 	OUT kind text, OUT event_id uuid, OUT event_type text, OUT mapping text, OUT topic text, OUT key text, OUT payload jsonb,
 	OUT headers jsonb, OUT occurred_at timestamptz, OUT recorded_at timestamptz, OUT error text
@@ -641,24 +659,24 @@ BEGIN ATOMIC
 	-- There is no btree: look where the time in the id says that the event is, and at everything only if it is not there.
 	WITH near AS MATERIALIZED (
 		SELECT o.* FROM domev.outbox AS o
-		WHERE (o.mapping IS NULL AND o.event_id OPERATOR(pg_catalog.=) trace.id OR o.mapping IS NOT NULL AND o.causation_id OPERATOR(pg_catalog.=) trace.id)
-			AND o.recorded_at OPERATOR(pg_catalog.>=) (domev.time_of_id(trace.id) OPERATOR(pg_catalog.-) '1 minute'::interval)
-			AND o.recorded_at OPERATOR(pg_catalog.<=) (domev.time_of_id(trace.id) OPERATOR(pg_catalog.+) '1 hour'::interval)
+		WHERE (o.mapping IS NULL AND o.event_id OPERATOR(pg_catalog.=) find_trace.id OR o.mapping IS NOT NULL AND o.causation_id OPERATOR(pg_catalog.=) find_trace.id)
+			AND o.recorded_at OPERATOR(pg_catalog.>=) (domev.time_of_id(find_trace.id) OPERATOR(pg_catalog.-) '1 minute'::interval)
+			AND o.recorded_at OPERATOR(pg_catalog.<=) (domev.time_of_id(find_trace.id) OPERATOR(pg_catalog.+) '1 hour'::interval)
 	), found AS MATERIALIZED (
 		SELECT * FROM near
 		UNION ALL
 		SELECT o.* FROM domev.outbox AS o
 		WHERE NOT EXISTS (SELECT FROM near)
-			AND (o.mapping IS NULL AND o.event_id OPERATOR(pg_catalog.=) trace.id OR o.mapping IS NOT NULL AND o.causation_id OPERATOR(pg_catalog.=) trace.id)
+			AND (o.mapping IS NULL AND o.event_id OPERATOR(pg_catalog.=) find_trace.id OR o.mapping IS NOT NULL AND o.causation_id OPERATOR(pg_catalog.=) find_trace.id)
 	), results AS MATERIALIZED (
 		SELECT * FROM found AS f WHERE f.mapping IS NOT NULL
 		UNION ALL
 		-- deferred in a long transaction, or made later by remap
 		SELECT o.* FROM domev.outbox AS o
-		WHERE o.causation_id OPERATOR(pg_catalog.=) trace.id AND o.mapping IS NOT NULL
+		WHERE o.causation_id OPERATOR(pg_catalog.=) find_trace.id AND o.mapping IS NOT NULL
 			AND o.xact_id OPERATOR(pg_catalog.=) ANY (ARRAY(
 				SELECT f.xact_id FROM found AS f
-				UNION ALL SELECT r.xact_id FROM domev.remapped AS r WHERE r.event_id OPERATOR(pg_catalog.=) trace.id))
+				UNION ALL SELECT r.xact_id FROM domev.remapped AS r WHERE r.event_id OPERATOR(pg_catalog.=) find_trace.id))
 			AND NOT EXISTS (SELECT FROM found AS f WHERE f.event_id OPERATOR(pg_catalog.=) o.event_id AND f.recorded_at OPERATOR(pg_catalog.=) o.recorded_at)
 	)
 	SELECT t.kind, t.event_id, t.event_type, t.mapping, t.topic, t.key, t.payload, t.headers, t.occurred_at, t.recorded_at, t.error
@@ -671,12 +689,21 @@ BEGIN ATOMIC
 		UNION ALL
 		SELECT 3, 'failure', f.event_id, (f.event).event_type, f.mapping, NULL, (f.event).aggregate_id, (f.event).payload, (f.event).headers,
 			(f.event).occurred_at, f.failed_at, f.sqlstate OPERATOR(pg_catalog.||) ': ' OPERATOR(pg_catalog.||) f.message
-			FROM domev.failed_mapping AS f WHERE f.event_id OPERATOR(pg_catalog.=) trace.id
+			FROM domev.failed_mapping AS f WHERE f.event_id OPERATOR(pg_catalog.=) find_trace.id
 	) AS t (part, kind, event_id, event_type, mapping, topic, key, payload, headers, occurred_at, recorded_at, error)
 	ORDER BY t.part, t.recorded_at, t.mapping;
 END;
+COMMENT ON FUNCTION domev.find_trace(uuid) IS
+	'what domev.trace shows, to whoever may read all of it: takes a domain event''s id, returns the same, raises nothing';
+
+CREATE FUNCTION domev.trace(
+	id uuid,
+	OUT kind text, OUT event_id uuid, OUT event_type text, OUT mapping text, OUT topic text, OUT key text, OUT payload jsonb,
+	OUT headers jsonb, OUT occurred_at timestamptz, OUT recorded_at timestamptz, OUT error text
+) RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'domev_trace' LANGUAGE C STABLE;
 COMMENT ON FUNCTION domev.trace(uuid) IS
-	'takes a domain event''s id; returns the event as the outbox has it, its integration events in topics with table storage, and its failures, in this order; raises 42501 for who may not SELECT from domev.outbox, domev.remapped and domev.failed_mapping';
+	'takes a domain event''s id; returns the event as the outbox has it, its integration events in topics with table storage, and its failures, in this order, as far as the caller may SELECT from domev_event."<event type>" or domev_topic."<topic>"; raises nothing';
 
 CREATE FUNCTION domev.emitted_in_transaction(
 	OUT event_id uuid, OUT topic text, OUT event_type text, OUT mapping text, OUT causation_id uuid, OUT aggregate_type text,
@@ -731,8 +758,8 @@ COMMENT ON FUNCTION domev.heartbeat() IS
 	'takes nothing; writes a WAL message that is no event (prefix domev.heartbeat, not transactional), so that the slots of a database in which nothing else happens move on; returns its position; raises 25006 on a standby';
 
 -- ---------------------------------------------------------------------------------------------------------------------
--- Rights.  Who shall emit or register is GRANTed EXECUTE; the registry is there for all to read; the outbox and the
--- keys are not.
+-- Rights.  PUBLIC may execute what asks itself for rights on the views of event types and topics, or needs none.  Who
+-- shall register is GRANTed EXECUTE; the registry is there for all to read; the outbox and the keys are not.
 -- ---------------------------------------------------------------------------------------------------------------------
 
 -- Not only from PUBLIC: what somebody's ALTER DEFAULT PRIVILEGES has granted to others goes as well.
@@ -744,18 +771,30 @@ BEGIN
 		SELECT DISTINCT CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(a.grantee)) END
 		FROM (SELECT relacl AS acl, relowner AS owner FROM pg_catalog.pg_class WHERE relnamespace OPERATOR(pg_catalog.=) 'domev'::pg_catalog.regnamespace
 			UNION ALL SELECT proacl, proowner FROM pg_catalog.pg_proc WHERE pronamespace OPERATOR(pg_catalog.=) 'domev'::pg_catalog.regnamespace
-			UNION ALL SELECT nspacl, nspowner FROM pg_catalog.pg_namespace WHERE nspname OPERATOR(pg_catalog.=) 'domev') AS o,
+			UNION ALL SELECT nspacl, nspowner FROM pg_catalog.pg_namespace
+				WHERE nspname OPERATOR(pg_catalog.=) ANY ('{domev, domev_event, domev_topic}')) AS o,
 			pg_catalog.aclexplode(o.acl) AS a
 		WHERE a.grantee OPERATOR(pg_catalog.<>) o.owner
 	LOOP
 		EXECUTE pg_catalog.format('REVOKE ALL ON ALL TABLES IN SCHEMA domev FROM %s', grantee);
 		EXECUTE pg_catalog.format('REVOKE ALL ON ALL FUNCTIONS IN SCHEMA domev FROM %s', grantee);
-		EXECUTE pg_catalog.format('REVOKE ALL ON SCHEMA domev FROM %s', grantee);
+		EXECUTE pg_catalog.format('REVOKE ALL ON SCHEMA domev, domev_event, domev_topic FROM %s', grantee);
 	END LOOP;
 END $$;
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA domev FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION domev.make_integration_event(text, jsonb, text, text, bytea, text, text, jsonb) TO PUBLIC;
 GRANT EXECUTE ON FUNCTION domev.read_definition(bytea) TO PUBLIC; -- the view domev.captures calls it
 GRANT EXECUTE ON FUNCTION domev.time_of_id(uuid) TO PUBLIC; -- domev.trace calls it
-GRANT USAGE ON SCHEMA domev TO PUBLIC;
+GRANT EXECUTE ON FUNCTION domev.trace(uuid), domev.emitted_in_transaction() TO PUBLIC;
+GRANT EXECUTE ON FUNCTION domev.emit(text, text, jsonb, jsonb, bigint, uuid, timestamptz), domev.emit(text, text, json, jsonb, bigint, uuid, timestamptz),
+	domev.emit(text, text, text, jsonb, bigint, uuid, timestamptz), domev.emit(text, bigint, jsonb, jsonb, bigint, uuid, timestamptz),
+	domev.emit(text, bigint, json, jsonb, bigint, uuid, timestamptz), domev.emit(text, bigint, text, jsonb, bigint, uuid, timestamptz),
+	domev.emit(text, uuid, jsonb, jsonb, bigint, uuid, timestamptz), domev.emit(text, uuid, json, jsonb, bigint, uuid, timestamptz),
+	domev.emit(text, uuid, text, jsonb, bigint, uuid, timestamptz) TO PUBLIC;
+GRANT EXECUTE ON FUNCTION domev.preview(text, text, jsonb, jsonb, bigint, uuid, timestamptz), domev.preview(text, text, json, jsonb, bigint, uuid, timestamptz),
+	domev.preview(text, text, text, jsonb, bigint, uuid, timestamptz), domev.preview(text, bigint, jsonb, jsonb, bigint, uuid, timestamptz),
+	domev.preview(text, bigint, json, jsonb, bigint, uuid, timestamptz), domev.preview(text, bigint, text, jsonb, bigint, uuid, timestamptz),
+	domev.preview(text, uuid, jsonb, jsonb, bigint, uuid, timestamptz), domev.preview(text, uuid, json, jsonb, bigint, uuid, timestamptz),
+	domev.preview(text, uuid, text, jsonb, bigint, uuid, timestamptz) TO PUBLIC;
+GRANT USAGE ON SCHEMA domev, domev_event, domev_topic TO PUBLIC;
 GRANT SELECT ON domev.topics, domev.event_types, domev.mappings, domev.captures, domev.source TO PUBLIC;

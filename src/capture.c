@@ -60,7 +60,6 @@ typedef struct Capture
 	char	   *definition;		/* as the trigger's argument has it */
 	DomevOperation operation;
 	char	   *event_type;		/* NULL: in the column */
-	Oid			emit_function;	/* the right on it is the right to emit */
 	int			id_count;
 	Column	   *ids;
 	Column		event_type_column;
@@ -102,14 +101,13 @@ static void work_out_virtual(Capture *capture, Relation relation);
 static void set_column(Column *column, Relation relation, const char *name);
 static bool is_same_in_all_sessions(Oid type);
 static bool is_shown_as_it_is(Oid type);
-static void check_right(Capture *capture, Relation relation);
 static void get_row(Capture *capture, TupleTableSlot *slot, DomevRow *row);
 static void compute_virtual(Capture *capture, TupleTableSlot *slot, DomevRow *row);
 static List *find_changes(Capture *capture, TupleDesc tupdesc, const DomevRow *before, const DomevRow *after);
 static bool is_same(Form_pg_attribute att, const DomevRow *before, const DomevRow *after);
 static List *changed_keys(List *changes, const char *column, Jsonb *before, Jsonb *after);
 static List *missing_keys(List *changes, const char *column, Jsonb *object, Jsonb *other, bool compare);
-static void raise_event(Capture *capture, const DomevRow *before, const DomevRow *after, List *changes);
+static void raise_event(Capture *capture, Oid owner, const DomevRow *before, const DomevRow *after, List *changes);
 static char *make_aggregate_id(Capture *capture, const DomevRow *row);
 static char *column_text(Column *column, const DomevRow *row);
 static int	fix_settings(void);
@@ -135,7 +133,6 @@ domev_capture_change(PG_FUNCTION_ARGS)
 	check_call(fcinfo);
 	domev_emit_check_circumstances(true);
 	capture = get_capture(trigger);
-	check_right(capture, trigger->tg_relation);
 	switch (capture->operation)
 	{
 		case DOMEV_INSERT:
@@ -154,7 +151,7 @@ domev_capture_change(PG_FUNCTION_ARGS)
 		case DOMEV_TRUNCATE:
 			break;
 	}
-	raise_event(capture, &before, &after, changes);
+	raise_event(capture, trigger->tg_relation->rd_rel->relowner, &before, &after, changes);
 	return PointerGetDatum(NULL);
 }
 
@@ -180,24 +177,6 @@ is_of_one_operation(int16 type)
 									 TRIGGER_TYPE_DELETE | TRIGGER_TYPE_TRUNCATE);
 
 	return operations != 0 && (operations & (operations - 1)) == 0;
-}
-
-/*
- * Whoever may write to the table makes the event; whether it may be made is
- * a matter of the table's owner, each time.
- */
-static void
-check_right(Capture *capture, Relation relation)
-{
-	Oid			owner = relation->rd_rel->relowner;
-
-	if (object_aclcheck(ProcedureRelationId, capture->emit_function, owner, ACL_EXECUTE) != ACLCHECK_OK)
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("owner of table \"%s\" may not emit", RelationGetRelationName(relation)),
-				 errdetail("Captures emit by right of the table's owner, role \"%s\".",
-						   GetUserNameFromId(owner, false)),
-				 errhint("GRANT EXECUTE ON FUNCTION domev.emit(text, text, jsonb, jsonb, bigint, uuid, timestamptz) to that role.")));
 }
 
 /* ----------------------------------------------------------------
@@ -334,15 +313,12 @@ work_out(TriggerData *trigger)
 static void
 work_out_columns(Capture *capture, const DomevDefinition *definition, Relation relation)
 {
-	Oid			emit_types[] = {TEXTOID, TEXTOID, JSONBOID, JSONBOID, INT8OID, UUIDOID, TIMESTAMPTZOID};
 	List	   *ids = domev_definition_id_columns(definition, relation);
 	Bitmapset  *counted = domev_definition_counted(definition, relation);
 	char	   *const *names = definition->strings;
 	int			number = -1;
 	ListCell   *lc;
 
-	capture->emit_function = LookupFuncName(list_make2(makeString(DOMEV_SCHEMA), makeString("emit")),
-											lengthof(emit_types), emit_types, false);
 	capture->event_type = names[DOMEV_CAPTURE_EVENT_TYPE];
 	set_column(&capture->event_type_column, relation, names[DOMEV_CAPTURE_EVENT_TYPE_COLUMN]);
 	set_column(&capture->payload_column, relation, names[DOMEV_CAPTURE_PAYLOAD_COLUMN]);
@@ -590,11 +566,16 @@ missing_keys(List *changes, const char *column, Jsonb *object, Jsonb *other, boo
 
 /* Raises the event.  Its columns are read from the row as it is now, or as it was if it is gone. */
 static void
-raise_event(Capture *capture, const DomevRow *before, const DomevRow *after, List *changes)
+raise_event(Capture *capture, Oid owner, const DomevRow *before, const DomevRow *after, List *changes)
 {
 	const DomevRow *row = after->values ? after : before;
 	DomevRaised raised = {0};
 
+	/*
+	 * Whoever may write to the table makes the event; whether it may be made
+	 * is a matter of the table's owner, each time.
+	 */
+	raised.role = owner;
 	raised.event_type = capture->event_type ? pstrdup(capture->event_type) : NULL;
 	if (raised.event_type == NULL)
 		raised.event_type = column_text(&capture->event_type_column, row);

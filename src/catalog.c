@@ -146,6 +146,22 @@ domev_catalog_topic(const char *name, Snapshot snapshot, DomevTopic *topic)
 	return found;
 }
 
+/* Of all topics, a list of char *, palloc'd. */
+List *
+domev_catalog_topic_names(Snapshot snapshot)
+{
+	CatalogScan scan;
+	HeapTuple	tuple;
+	List	   *names = NIL;
+
+	if (!scan_begin(&scan, "topics", NULL, InvalidAttrNumber, NULL, snapshot))
+		return NIL;
+	while ((tuple = scan_next(&scan)) != NULL)
+		names = lappend(names, get_string(&scan, tuple, TOPICS_TOPIC));
+	scan_end(&scan);
+	return names;
+}
+
 bool
 domev_catalog_event_type(const char *name, Snapshot snapshot, DomevEventTypeRow *row)
 {

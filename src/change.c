@@ -32,7 +32,7 @@ static DomevText key_of_row(const DomevEvent *event);
 static DomevText member_of_message(const char *message, Size size, const char *name);
 
 bool
-domev_change_read_row(DomevFilter *filter, TransactionId xid, Relation relation,
+domev_change_read_row(DomevFilter *filter, TransactionId xid, XLogRecPtr lsn, Relation relation,
 					  HeapTuple tuple, DomevText *body)
 {
 	const AttrNumber *columns = domev_filter_columns(filter, relation);
@@ -45,7 +45,7 @@ domev_change_read_row(DomevFilter *filter, TransactionId xid, Relation relation,
 	*body = domev_text(NULL);
 	if (domev_filter_is_sharded(filter))
 		key = key_of_row(&event);
-	if (domev_filter_wants(filter, event.topic, event.event_type, key))
+	if (domev_filter_wants(filter, lsn, event.topic, event.event_type, key))
 	{
 		const char *source = domev_filter_source(filter);
 		StringInfoData buffer;
@@ -61,7 +61,7 @@ domev_change_read_row(DomevFilter *filter, TransactionId xid, Relation relation,
 
 /* False: the message is forged or damaged. */
 bool
-domev_change_read_message(DomevFilter *filter, TransactionId xid, const char *prefix,
+domev_change_read_message(DomevFilter *filter, TransactionId xid, XLogRecPtr lsn, const char *prefix,
 						  Size size, const char *message, DomevText *body)
 {
 	const uint8 *mac_key = domev_filter_message_key(filter);
@@ -81,7 +81,7 @@ domev_change_read_message(DomevFilter *filter, TransactionId xid, const char *pr
 	}
 	if (domev_filter_is_sharded(filter))
 		key = member_of_message(message, body_size, "partitionkey");
-	if (domev_filter_wants(filter, topic, type, key))
+	if (domev_filter_wants(filter, lsn, topic, type, key))
 	{
 		body->data = message;
 		body->size = body_size;

@@ -18,10 +18,10 @@
  * absent when the client does not get it.  It is in the message, or allocated
  * in the current memory context, with much else: use one that is reset soon.
  */
-extern bool domev_change_read_row(DomevFilter *filter, TransactionId xid,
+extern bool domev_change_read_row(DomevFilter *filter, TransactionId xid, XLogRecPtr lsn,
 								  Relation relation, HeapTuple tuple,
 								  DomevText *body);
-extern bool domev_change_read_message(DomevFilter *filter, TransactionId xid,
+extern bool domev_change_read_message(DomevFilter *filter, TransactionId xid, XLogRecPtr lsn,
 									  const char *prefix, Size size,
 									  const char *message, DomevText *body);
 

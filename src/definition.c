@@ -124,13 +124,15 @@ Datum
 domev_read_definition(PG_FUNCTION_ARGS)
 {
 	bytea	   *arguments = PG_GETARG_BYTEA_PP(0);
-	char	   *name = pnstrdup(VARDATA_ANY(arguments), VARSIZE_ANY_EXHDR(arguments));
-	Size		offset = strlen(name) + 1;
+	int			size = VARSIZE_ANY_EXHDR(arguments);
+	char	   *name = pnstrdup(VARDATA_ANY(arguments), size);
+	int			offset = strlen(name) + 1;
 	DomevDefinition definition = {0};
 
-	if (offset >= VARSIZE_ANY_EXHDR(arguments) ||
-		!domev_definition_from_json(pnstrdup(VARDATA_ANY(arguments) + offset,
-											 VARSIZE_ANY_EXHDR(arguments) - offset), &definition))
+	/* The bytes may be anybody's. */
+	if (offset >= size || !pg_verifymbstr(name, offset - 1, true) ||
+		!pg_verifymbstr(VARDATA_ANY(arguments) + offset, strnlen(VARDATA_ANY(arguments) + offset, size - offset), true) ||
+		!domev_definition_from_json(pnstrdup(VARDATA_ANY(arguments) + offset, size - offset), &definition))
 		PG_RETURN_NULL();
 	PG_RETURN_DATUM(DirectFunctionCall1(jsonb_in,
 										CStringGetDatum(domev_definition_to_json(&definition))));

@@ -25,6 +25,8 @@ typedef struct DomevRaised
 	const pg_uuid_t *event_id;	/* NULL: a new one */
 	bool		claim_id;		/* an id that must be emitted once only */
 	TimestampTz occurred_at;
+	Oid			role;			/* whose right to emit counts; InvalidOid: it
+								 * was seen to */
 } DomevRaised;
 
 /* Raises an error where no event can be raised; captures are exempt from one. */

@@ -32,6 +32,7 @@
 #include "catalog/pg_class.h"
 #include "catalog/pg_inherits.h"
 #include "filter.h"
+#include "right.h"
 #include "utils/fmgroids.h"
 #include "utils/hsearch.h"
 #include "utils/inval.h"
@@ -57,6 +58,7 @@ typedef struct TopicEntry
 	char		name[DOMEV_MAX_NAME + 1];	/* the key */
 	bool		exists;
 	bool		external;
+	bool		readable;		/* by the client's role */
 } TopicEntry;
 
 /*
@@ -75,6 +77,7 @@ typedef struct SnapshotMark
 struct DomevFilter
 {
 	const DomevOptions *options;
+	const DomevReader *reader;
 
 	/* relations */
 	MemoryContext cache;
@@ -86,6 +89,7 @@ struct DomevFilter
 	uint64		transactions;	/* that were begun */
 	MemoryContext facts;
 	uint64		facts_known;	/* catalogs_changed when they were read */
+	uint64		facts_rights;	/* and domev_right_changes() */
 	SnapshotMark facts_mark;	/* under which snapshot */
 	uint64		facts_transaction;	/* and in which transaction */
 	HTAB	   *topics;
@@ -97,6 +101,7 @@ struct DomevFilter
 /* Counts what may change the answers. */
 static uint64 catalogs_changed = 0;
 
+static bool may_read(DomevFilter *filter, XLogRecPtr lsn, DomevText topic);
 static bool is_in_shard(const DomevOptions *options, DomevText key);
 static void refresh(DomevFilter *filter);
 static void refresh_facts(DomevFilter *filter);
@@ -108,9 +113,9 @@ static const TopicEntry *find_topic(DomevFilter *filter, DomevText topic);
 static void relcache_callback(Datum arg, Oid relid);
 static void namespace_callback(Datum arg, SysCacheIdentifier cacheid, uint32 hashvalue);
 
-/* Lives in the current memory context. */
+/* Lives in the current memory context.  While a slot is made there is no reader yet, and no event. */
 DomevFilter *
-domev_filter_create(const DomevOptions *options)
+domev_filter_create(const DomevOptions *options, const DomevReader *reader)
 {
 	static bool watching = false;
 	DomevFilter *filter = palloc0(sizeof(DomevFilter));
@@ -122,6 +127,7 @@ domev_filter_create(const DomevOptions *options)
 		watching = true;
 	}
 	filter->options = options;
+	filter->reader = reader;
 	filter->cache = AllocSetContextCreate(CurrentMemoryContext, "domev filter",
 										  ALLOCSET_DEFAULT_SIZES);
 	filter->facts = AllocSetContextCreate(CurrentMemoryContext, "domev facts",
@@ -207,9 +213,13 @@ domev_filter_is_sharded(DomevFilter *filter)
 	return filter->options->shards > 0;
 }
 
-/* Did the client ask for this event?  The key is in UTF-8, the rest in the database's encoding. */
+/*
+ * Did the client ask for the event at this position, and may it have it?  The
+ * key is in UTF-8, the rest in the database's encoding.
+ */
 bool
-domev_filter_wants(DomevFilter *filter, DomevText topic, DomevText event_type, DomevText key)
+domev_filter_wants(DomevFilter *filter, XLogRecPtr lsn, DomevText topic, DomevText event_type,
+				   DomevText key)
 {
 	const DomevOptions *options = filter->options;
 
@@ -221,9 +231,21 @@ domev_filter_wants(DomevFilter *filter, DomevText topic, DomevText event_type, D
 	{
 		const TopicEntry *entry = find_topic(filter, topic);
 
-		return entry != NULL && entry->exists && entry->external == options->external;
+		if (entry == NULL || !entry->exists || entry->external != options->external)
+			return false;
 	}
-	return true;
+	return domev_reader_reads_all(filter->reader) || may_read(filter, lsn, topic);
+}
+
+static bool
+may_read(DomevFilter *filter, XLogRecPtr lsn, DomevText topic)
+{
+	const TopicEntry *entry = find_topic(filter, topic);
+	bool		readable;
+
+	if (entry == NULL)
+		return false;
+	return domev_reader_was_asked(filter->reader, entry->name, lsn, &readable) ? readable : entry->readable;
 }
 
 /*
@@ -272,7 +294,7 @@ refresh_facts(DomevFilter *filter)
 	Snapshot	snapshot = GetCatalogSnapshot(RelationRelationId);
 	SnapshotMark mark = {snapshot->xmin, snapshot->xmax, snapshot->xcnt, snapshot->subxcnt, snapshot->curcid};
 
-	if (filter->facts_known == catalogs_changed &&
+	if (filter->facts_known == catalogs_changed && filter->facts_rights == domev_right_changes() &&
 		memcmp(&filter->facts_mark, &mark, sizeof(mark)) == 0 &&
 		(mark.subxcnt == 0 || filter->facts_transaction == filter->transactions))
 		return;
@@ -283,6 +305,7 @@ refresh_facts(DomevFilter *filter)
 	filter->topics = make_table(filter->facts, "domev topics", DOMEV_MAX_NAME + 1,
 								sizeof(TopicEntry), HASH_STRINGS);
 	filter->facts_known = catalogs_changed;
+	filter->facts_rights = domev_right_changes();
 	filter->facts_mark = mark;
 	filter->facts_transaction = filter->transactions;
 }
@@ -356,10 +379,13 @@ find_topic(DomevFilter *filter, DomevText topic)
 	if (entry == NULL)
 	{
 		bool		exists = domev_catalog_topic(name, NULL, &row);
+		bool		readable = !domev_reader_reads_all(filter->reader) &&
+			domev_reader_may_now(filter->reader, name);
 
 		entry = hash_search(filter->topics, name, HASH_ENTER, NULL);
 		entry->exists = exists;
 		entry->external = exists && row.external;
+		entry->readable = readable;
 	}
 	return entry;
 }

@@ -140,6 +140,8 @@ domev_mapping_run(DomevMapping *mapping, Datum domain_event)
 				 errmsg("cannot run a mapping inside a mapping")));
 	prepare_call(mapping);
 	call = mapping->call;
+	if (!domev_right_is_known(&mapping->may_map, DOMEV_EMIT, mapping->event_type, mapping->owner))
+		domev_mapping_raise_denied(DOMEV_EMIT, mapping->event_type, mapping->owner);
 
 	running = true;
 	PG_TRY();
@@ -157,6 +159,17 @@ domev_mapping_run(DomevMapping *mapping, Datum domain_event)
 	}
 	PG_END_TRY();
 	return results;
+}
+
+/*
+ * Locks the function, as far as it is known, until the transaction ends; what
+ * runs it does so in a subtransaction, which would lock it each time.
+ */
+void
+domev_mapping_lock(DomevMapping *mapping)
+{
+	if (mapping->call != NULL && OidIsValid(mapping->call->function.oid))
+		LockDatabaseObject(ProcedureRelationId, mapping->call->function.oid, 0, AccessShareLock);
 }
 
 /* Becomes the function's owner, with nothing of the caller's to spoil. */
@@ -638,10 +651,34 @@ check_owner(DomevMapping *mapping, Function *function)
 				 errhint("A superuser, or a role with the privileges of both, can register it anew with domev.alter_mapping(..., function => ...).")));
 }
 
+/* A mapping takes events and publishes by right of its function's owner, whoever emits. */
+void
+domev_mapping_raise_denied(DomevRight right, const char *name, Oid owner)
+{
+	const char *what = right == DOMEV_EMIT ? "event type" : "topic";
+
+	ereport(ERROR,
+			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			 errmsg("permission denied for %s \"%s\"", what, name),
+			 errdetail("A mapping takes events and publishes by right of its function's owner, role \"%s\".",
+					   GetUserNameFromId(owner, false)),
+			 errhint("It may after %s.", domev_right_grant(right, name, owner))));
+}
+
 /* ----------------------------------------------------------------
  *		Registration
  * ----------------------------------------------------------------
  */
+
+/* May the function's owner have a mapping of this event type, to this topic (NULL: none)? */
+void
+domev_mapping_check_rights(const char *event_type, const char *topic, Oid owner)
+{
+	if (!domev_right_is_had(DOMEV_EMIT, event_type, owner))
+		domev_mapping_raise_denied(DOMEV_EMIT, event_type, owner);
+	if (topic != NULL && !domev_right_is_had(DOMEV_PUBLISH, topic, owner))
+		domev_mapping_raise_denied(DOMEV_PUBLISH, topic, owner);
+}
 
 /*
  * May the registrant register this function?  Returns its name as the

@@ -53,8 +53,8 @@ static const struct
 static int	find_option(const char *name);
 static bool parse_count(const char *s, const char *end, int *count);
 static void check_one_of(const char *name, const char *value, const char *one, const char *other);
-static List *parse_globs(const char *name, const char *value);
-static text *parse_glob(const char *name, const char **position);
+static List *parse_globs(const char *name, const char *value, List **names);
+static text *parse_glob(const char *name, const char **position, char **plain);
 static void raise_malformed(const char *name, const char *value, const char *hint);
 
 /* Fills options, in the current memory context, from a list of DefElem. */
@@ -112,7 +112,7 @@ set_format(DomevOptions *options, const char *value)
 static void
 set_topics(DomevOptions *options, const char *value)
 {
-	options->topics = parse_globs("topics", value);
+	options->topics = parse_globs("topics", value, &options->named_topics);
 }
 
 static void
@@ -126,7 +126,9 @@ set_scope(DomevOptions *options, const char *value)
 static void
 set_event_types(DomevOptions *options, const char *value)
 {
-	options->event_types = parse_globs("event_types", value);
+	List	   *names = NIL;
+
+	options->event_types = parse_globs("event_types", value, &names);
 }
 
 /* "0/4": the first of four. */
@@ -211,44 +213,56 @@ domev_options_match(List *globs, DomevText name)
 	return false;
 }
 
-/* A list, separated by commas, each with or without spaces around it. */
+/* A list, separated by commas, each with or without spaces around it; appends those that are plain to names. */
 static List *
-parse_globs(const char *name, const char *value)
+parse_globs(const char *name, const char *value, List **names)
 {
 	List	   *globs = NIL;
 	const char *position = value;
 
 	for (;;)
 	{
-		globs = lappend(globs, parse_glob(name, &position));
+		char	   *plain;
+
+		globs = lappend(globs, parse_glob(name, &position, &plain));
+		if (plain != NULL)
+			*names = lappend(*names, plain);
 		if (*position == '\0')
 			return globs;
 		position++;				/* the comma */
 	}
 }
 
-/* One glob, up to the next comma or the end: "*", "?" and the escape "\". */
+/*
+ * One glob, up to the next comma or the end: "*", "?" and the escape "\".
+ * plain is the name that it stands for, NULL when it may be several.
+ */
 static text *
-parse_glob(const char *name, const char **position)
+parse_glob(const char *name, const char **position, char **plain)
 {
 	static const char hint[] = "It is a list of names, separated by commas; \"*\" stands for any characters, \"?\" for one, \"\\\" takes the next one as it is.";
 	const char *s = *position;
 	const char *start;
 	StringInfoData like;
+	StringInfoData literal;
+	bool		is_plain = true;
 	int			needed = 0;		/* up to the last character that is no space */
+	int			literal_needed = 0;
 
 	while (*s == ' ')
 		s++;
 	start = s;
 	initStringInfo(&like);
+	initStringInfo(&literal);
 	for (; *s != '\0' && *s != ','; s++)
 	{
 		bool		space = *s == ' ';
 
-		if (*s == '*')
-			appendStringInfoChar(&like, '%');
-		else if (*s == '?')
-			appendStringInfoChar(&like, '_');
+		if (*s == '*' || *s == '?')
+		{
+			appendStringInfoChar(&like, *s == '*' ? '%' : '_');
+			is_plain = false;
+		}
 		else
 		{
 			if (*s == '\\' && *++s == '\0')
@@ -256,12 +270,17 @@ parse_glob(const char *name, const char **position)
 			if (*s == '%' || *s == '_' || *s == '\\')
 				appendStringInfoChar(&like, '\\');
 			appendStringInfoChar(&like, *s);
+			appendStringInfoChar(&literal, *s);
 		}
 		if (!space)
+		{
 			needed = like.len;
+			literal_needed = literal.len;
+		}
 	}
 	if (needed == 0 || s - start > MAX_GLOB)
 		raise_malformed(name, start, hint);
 	*position = s;
+	*plain = is_plain ? pnstrdup(literal.data, literal_needed) : NULL;
 	return cstring_to_text_with_len(like.data, needed);
 }

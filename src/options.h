@@ -16,7 +16,8 @@
 typedef struct DomevOptions
 {
 	List	   *topics;			/* of globs, see domev_options_match; NIL: all */
-	List	   *event_types;	/* likewise */
+	List	   *named_topics;	/* those of them that are plain names, of char * */
+	List	   *event_types;	/* of globs; NIL: all */
 	bool		has_scope;
 	bool		external;		/* the scope asked for */
 	bool		any_origin;		/* also what was replicated from elsewhere */

@@ -129,12 +129,14 @@ output_startup(LogicalDecodingContext *ctx, OutputPluginOptions *opt, bool is_in
 {
 	MemoryContext old = MemoryContextSwitchTo(ctx->context);
 	Output	   *output = palloc0(sizeof(Output));
+	DomevReader *reader;
 
 	domev_options_parse(&output->options, ctx->output_plugin_options);
 	opt->output_type = output->options.protobuf ? OUTPUT_PLUGIN_BINARY_OUTPUT :
 		OUTPUT_PLUGIN_TEXTUAL_OUTPUT;
 	opt->receive_rewrites = false;
-	output->filter = domev_filter_create(&output->options);
+	reader = is_init ? NULL : domev_reader_create(&output->options);
+	output->filter = domev_filter_create(&output->options, reader);
 	output->sender = domev_sender_create(ctx, &output->options);
 	output->spools = domev_spools_create();
 	output->scratch = AllocSetContextCreate(ctx->context, "domev change",
@@ -296,7 +298,7 @@ take_change(LogicalDecodingContext *ctx, ReorderBufferTXN *txn, Relation relatio
 	if (change->action != REORDER_BUFFER_CHANGE_INSERT || domev_new_tuple_compat(change) == NULL)
 		return;
 	old = MemoryContextSwitchTo(output->scratch);
-	if (domev_change_read_row(output->filter, txn->xid, relation,
+	if (domev_change_read_row(output->filter, txn->xid, change->lsn, relation,
 							  domev_new_tuple_compat(change), &body))
 	{
 		if (streaming)
@@ -328,7 +330,7 @@ take_message(LogicalDecodingContext *ctx, ReorderBufferTXN *txn, XLogRecPtr lsn,
 	 * read.
 	 */
 	if (!transactional ||
-		!domev_change_read_message(output->filter, txn->xid, prefix, size, message, &body))
+		!domev_change_read_message(output->filter, txn->xid, lsn, prefix, size, message, &body))
 		note_dropped(output, lsn);
 	else if (streaming)
 	{

@@ -13,6 +13,7 @@
 #include "postgres.h"
 
 #include "emit.h"
+#include "miscadmin.h"
 #include "portability/instr_time.h"
 #include "translation.h"
 #include "utils/fmgrprotos.h"
@@ -31,6 +32,7 @@ enum
 
 static void preview_mapping(ReturnSetInfo *rsinfo, DomevMapping *mapping,
 							const DomevDomainEvent *domain, Datum datum);
+static char *describe(const ErrorData *error, const DomevDomainEvent *domain);
 static void put_row(ReturnSetInfo *rsinfo, const char *mapping, const DomevEvent *event,
 					const char *error, double milliseconds);
 static Datum text_jsonb(DomevText text);
@@ -95,10 +97,21 @@ preview_mapping(ReturnSetInfo *rsinfo, DomevMapping *mapping, const DomevDomainE
 		put_row(rsinfo, mapping->name, &translation->event, NULL, milliseconds);
 	}
 	if (translations == NIL)
-		put_row(rsinfo, mapping->name, NULL,
-				error ? psprintf("%s: %s", unpack_sql_state(error->sqlerrcode), error->message) : NULL,
-				milliseconds);
+		put_row(rsinfo, mapping->name, NULL, error ? describe(error, domain) : NULL, milliseconds);
 }
+
+/* An error's message may show what the mapping has read: only to whoever may read the event type. */
+static char *
+describe(const ErrorData *error, const DomevDomainEvent *domain)
+{
+	const char *sqlstate = unpack_sql_state(error->sqlerrcode);
+
+	if (!domev_right_is_had(DOMEV_READ_EVENT_TYPE, domain->event_type, GetUserId()))
+		return psprintf("%s: message hidden, as the right to read event type \"%s\" is missing", sqlstate, domain->event_type);
+	return psprintf("%s: %s", sqlstate, error->message ? error->message : "");
+}
+
+/* The content of an integration event is shown to whoever may read its topic; the domain event is the caller's own. */
 
 static void
 put_row(ReturnSetInfo *rsinfo, const char *mapping, const DomevEvent *event,
@@ -125,6 +138,9 @@ put_row(ReturnSetInfo *rsinfo, const char *mapping, const DomevEvent *event,
 		PUT_TEXT(TOPIC, event->topic);
 		PUT_TEXT(EVENT_TYPE, event->event_type);
 		PUT(EVENT_ID, UUIDPGetDatum(&event->event_id), false);
+	}
+	if (event != NULL && (mapping == NULL || domev_right_reads_event(event, GetUserId())))
+	{
 		PUT_TEXT(KEY, event->key.data ? event->key : event->aggregate_id);
 		PUT(PAYLOAD, text_jsonb(event->payload), event->payload.data == NULL);
 		PUT_TEXT(DATA, event->data);	/* bytes in a varlena, as bytea is */

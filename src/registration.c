@@ -18,6 +18,7 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "argument.h"
 #include "catalog.h"
 #include "catalog/pg_type.h"
@@ -27,6 +28,7 @@
 #include "statement.h"
 #include "trigger.h"
 #include "utils/acl.h"
+#include "view.h"
 
 #include "compat.h"
 
@@ -35,10 +37,12 @@ static void check_produces(FunctionCallInfo fcinfo, int arg);
 static void check_topic_exists(const char *topic, DomevTopic *row);
 static void check_topic_internal(const char *topic);
 static void check_event_type_exists(const char *event_type);
-static Oid	check_mapping_owner(const char *mapping);
+static void check_visible(const char *what, const char *name, const char *sql);
+static DomevMappingRow *check_mapping_owner(const char *mapping);
 static bool exists_now(const char *what, const char *name);
 static void report_exists(const char *what, const char *name, bool if_not_exists);
 static void report_missing(const char *what, const char *name, bool if_exists);
+static void raise_unserializable(const char *what, const char *name);
 static void report_used(const char *what, const char *name, const char *user_kind, const char *user);
 
 /* ----------------------------------------------------------------
@@ -76,6 +80,7 @@ domev_create_topic(PG_FUNCTION_ARGS)
 	add_arg(&params, fcinfo, 3, TEXTOID);	/* description */
 	domev_statement_execute("INSERT INTO domev.topics (topic, scope, storage, description)"
 							" VALUES ($1, $2, $3, $4)", &params);
+	domev_view_create_topic(topic);
 	PG_RETURN_VOID();
 }
 
@@ -113,6 +118,7 @@ domev_alter_topic(PG_FUNCTION_ARGS)
 								" description = CASE WHEN $5 THEN NULL ELSE coalesce($4, description) END"
 								" WHERE topic OPERATOR(pg_catalog.=) $1", &params) == 0)
 		report_missing("topic", topic, false);
+	domev_view_mend_topic(topic);
 	PG_RETURN_VOID();
 }
 
@@ -132,6 +138,8 @@ domev_drop_topic(PG_FUNCTION_ARGS)
 	domev_params_add_string(&params, topic);
 	if (domev_statement_execute("DELETE FROM domev.topics WHERE topic OPERATOR(pg_catalog.=) $1", &params) == 0)
 		report_missing("topic", topic, domev_argument_flag(fcinfo, 1));
+	else
+		domev_view_drop_topic(topic);
 	PG_RETURN_VOID();
 }
 
@@ -171,6 +179,7 @@ domev_create_event_type(PG_FUNCTION_ARGS)
 	add_arg(&params, fcinfo, 4, TEXTOID);	/* description */
 	domev_statement_execute("INSERT INTO domev.event_types (event_type, aggregate_type, topic, journal, description)"
 							" VALUES ($1, $2, $3, $4, $5)", &params);
+	domev_view_create_event_type(event_type);
 	PG_RETURN_VOID();
 }
 
@@ -203,6 +212,7 @@ domev_alter_event_type(PG_FUNCTION_ARGS)
 								" description = CASE WHEN $8 THEN NULL ELSE coalesce($5, description) END"
 								" WHERE event_type OPERATOR(pg_catalog.=) $1", &params) == 0)
 		report_missing("event type", event_type, false);
+	domev_view_mend_event_type(event_type);
 	PG_RETURN_VOID();
 }
 
@@ -222,6 +232,8 @@ domev_drop_event_type(PG_FUNCTION_ARGS)
 	domev_params_add_string(&params, event_type);
 	if (domev_statement_execute("DELETE FROM domev.event_types WHERE event_type OPERATOR(pg_catalog.=) $1", &params) == 0)
 		report_missing("event type", event_type, domev_argument_flag(fcinfo, 1));
+	else
+		domev_view_drop_event_type(event_type);
 	PG_RETURN_VOID();
 }
 
@@ -255,6 +267,7 @@ domev_create_mapping(PG_FUNCTION_ARGS)
 	if (topic != NULL)
 		check_topic_exists(topic, NULL);
 	function = domev_mapping_check_function(function, GetUserId(), &owner);
+	domev_mapping_check_rights(event_type, topic, owner);
 	if (domev_catalog_mapping(mapping, NULL) != NULL)
 	{
 		report_exists("mapping", mapping, domev_argument_flag(fcinfo, 8));
@@ -286,7 +299,7 @@ domev_alter_mapping(PG_FUNCTION_ARGS)
 	char	   *topic = domev_argument_optional(fcinfo, 2);
 	char	   *timing = domev_argument_optional(fcinfo, 3);
 	char	   *on_error = domev_argument_optional(fcinfo, 4);
-	Oid			owner;
+	DomevMappingRow *row;
 	DomevParams params = {0};
 
 	domev_argument_check_reset(fcinfo, 8, resettable);
@@ -296,17 +309,19 @@ domev_alter_mapping(PG_FUNCTION_ARGS)
 		domev_argument_check_choice("on_error", on_error, "abort", "record");
 	check_produces(fcinfo, 5);
 	domev_catalog_lock();
-	owner = check_mapping_owner(mapping);
-	if (!OidIsValid(owner))
+	row = check_mapping_owner(mapping);
+	if (row == NULL)
 		report_missing("mapping", mapping, false);
 	if (topic != NULL)
 		check_topic_exists(topic, NULL);
 	if (function != NULL)
-		function = domev_mapping_check_function(function, GetUserId(), &owner);
+		function = domev_mapping_check_function(function, GetUserId(), &row->owner);
+	if (topic != NULL || function != NULL)
+		domev_mapping_check_rights(row->event_type, topic ? topic : row->topic, row->owner);
 
 	domev_params_add_string(&params, mapping);
 	domev_params_add_string(&params, function);
-	domev_params_add(&params, REGROLEOID, ObjectIdGetDatum(owner), false);
+	domev_params_add(&params, REGROLEOID, ObjectIdGetDatum(row->owner), false);
 	domev_params_add_string(&params, topic);
 	domev_params_add_string(&params, timing);
 	domev_params_add_string(&params, on_error);
@@ -398,6 +413,23 @@ check_topic_exists(const char *topic, DomevTopic *row)
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("topic \"%s\" does not exist", topic),
 				 errhint("Register it with domev.create_topic.")));
+	check_visible("topic", topic, "SELECT FROM domev.topics WHERE topic OPERATOR(pg_catalog.=) $1");
+}
+
+/*
+ * A transaction with an old snapshot does not see what was registered since,
+ * and its foreign keys would not, either.
+ */
+static void
+check_visible(const char *what, const char *name, const char *sql)
+{
+	DomevParams params = {0};
+
+	if (!IsolationUsesXactSnapshot())
+		return;
+	domev_params_add_string(&params, name);
+	if (domev_statement_execute(sql, &params) == 0)
+		raise_unserializable(what, name);
 }
 
 /* Domain events are this system's own; other systems get a translation. */
@@ -424,22 +456,23 @@ check_event_type_exists(const char *event_type)
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("event type \"%s\" does not exist", event_type),
 				 errhint("Register it with domev.create_event_type.")));
+	check_visible("event type", event_type, "SELECT FROM domev.event_types WHERE event_type OPERATOR(pg_catalog.=) $1");
 }
 
-/* May the caller change this mapping?  Returns its owner; InvalidOid: there is no such mapping. */
-static Oid
+/* May the caller change this mapping?  Returns its row; NULL: there is no such mapping. */
+static DomevMappingRow *
 check_mapping_owner(const char *mapping)
 {
 	DomevMappingRow *row = domev_catalog_mapping(mapping, NULL);
 
 	if (row == NULL)
-		return InvalidOid;
+		return NULL;
 	if (!has_privs_of_role(GetUserId(), row->owner))
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("must be owner of mapping \"%s\"", mapping),
 				 errdetail("A mapping belongs to the owner of the function that was registered.")));
-	return row->owner;
+	return row;
 }
 
 /* ----------------------------------------------------------------
@@ -474,15 +507,21 @@ static void
 report_missing(const char *what, const char *name, bool if_exists)
 {
 	if (exists_now(what, name))
-		ereport(ERROR,
-				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
-				 errmsg("could not serialize access to %s \"%s\"", what, name),
-				 errdetail("It was registered after this transaction took its snapshot."),
-				 errhint("Retry the transaction.")));
+		raise_unserializable(what, name);
 	ereport(if_exists ? NOTICE : ERROR,
 			(errcode(ERRCODE_UNDEFINED_OBJECT),
 			 if_exists ? errmsg("%s \"%s\" does not exist, skipping", what, name) :
 			 errmsg("%s \"%s\" does not exist", what, name)));
+}
+
+static void
+raise_unserializable(const char *what, const char *name)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+			 errmsg("could not serialize access to %s \"%s\"", what, name),
+			 errdetail("It was registered after this transaction took its snapshot."),
+			 errhint("Retry the transaction.")));
 }
 
 static void

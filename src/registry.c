@@ -20,7 +20,9 @@
 #include "access/xact.h"
 #include "commands/trigger.h"
 #include "fmgr.h"
+#include "miscadmin.h"
 #include "registry.h"
+#include "utils/acl.h"
 #include "utils/hsearch.h"
 #include "utils/inval.h"
 #include "utils/memutils.h"
@@ -52,15 +54,20 @@ static int	pins = 0;
 /* Set by callbacks: what is cached may be out of date. */
 static bool stale = true;
 
-/* This transaction wrote the tables; what is cached may be what it rolls back. */
+/*
+ * This transaction wrote the tables, the last time in this subtransaction;
+ * what is cached may be what it rolls back.
+ */
 static bool changed_here = false;
+static SubTransactionId changed_in = InvalidSubTransactionId;
 
 static void registry_start(void);
 static void registry_reset(void);
 static HTAB *make_table(const char *name, Size entry_size);
 static const DomevEventType *load_event_type(const char *name);
 static const DomevTopic *load_topic(const char *name, Snapshot snapshot);
-static List *make_mappings(const char *event_type, List *rows);
+static List *make_mappings(const char *event_type, List *rows, Snapshot snapshot);
+static void check_writer(Relation table);
 static void relcache_callback(Datum arg, Oid relid);
 static void xact_callback(XactEvent event, void *arg);
 static void subxact_callback(SubXactEvent event, SubTransactionId subxid,
@@ -259,8 +266,9 @@ load_event_type(const char *name)
 	{
 		MemoryContext old = MemoryContextSwitchTo(registry_context);
 		const DomevTopic *topic = row.topic ? load_topic(row.topic, snapshot) : NULL;
-		List	   *mappings = make_mappings(name, domev_catalog_mappings(name, snapshot));
+		List	   *mappings = make_mappings(name, domev_catalog_mappings(name, snapshot), snapshot);
 		char	   *aggregate_type = pstrdup(row.aggregate_type);
+		DomevRightMark *may_emit = palloc0(sizeof(DomevRightMark));
 
 		if (row.topic != NULL && topic == NULL)
 			elog(ERROR, "topic \"%s\" of event type \"%s\" does not exist", row.topic, name);
@@ -274,6 +282,7 @@ load_event_type(const char *name)
 		else
 			type->keeps_row = topic == NULL;
 		type->mappings = mappings;
+		type->may_emit = may_emit;
 		MemoryContextSwitchTo(old);
 	}
 	UnregisterSnapshot(snapshot);
@@ -295,7 +304,7 @@ load_topic(const char *name, Snapshot snapshot)
 }
 
 static List *
-make_mappings(const char *event_type, List *rows)
+make_mappings(const char *event_type, List *rows, Snapshot snapshot)
 {
 	char	   *type_name = pstrdup(event_type);
 	List	   *mappings = NIL;
@@ -311,6 +320,8 @@ make_mappings(const char *event_type, List *rows)
 		mapping->function = row->function;
 		mapping->owner = row->owner;
 		mapping->topic = row->topic;
+		if (row->topic != NULL)
+			load_topic(row->topic, snapshot);	/* of the same time */
 		mapping->deferred = row->deferred;
 		mapping->records_errors = row->records_errors;
 		mapping->produces = row->produces;
@@ -335,10 +346,26 @@ domev_invalidate_registry(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("function \"%s\" was not called by trigger manager",
 						"invalidate_registry")));
+	check_writer(((TriggerData *) fcinfo->context)->tg_relation);
 	registry_start();
 	changed_here = true;
+	changed_in = GetCurrentSubTransactionId();
 	CacheInvalidateRelcache(((TriggerData *) fcinfo->context)->tg_relation);
 	return PointerGetDatum(NULL);
+}
+
+/*
+ * A member of pg_write_all_data may write every table, but not have what he
+ * writes here taken for what was registered, and run.
+ */
+static void
+check_writer(Relation table)
+{
+	if (!has_privs_of_role(GetUserId(), table->rd_rel->relowner))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied for table %s", RelationGetRelationName(table)),
+				 errhint("The registry is written by its functions, such as domev.create_topic.")));
 }
 
 /* May come at any time, in the middle of a lookup too: nothing but the flag. */
@@ -368,6 +395,7 @@ static void
 subxact_callback(SubXactEvent event, SubTransactionId subxid,
 				 SubTransactionId parent_subxid, void *arg)
 {
-	if (event == SUBXACT_EVENT_ABORT_SUB && changed_here)
+	/* Not by one that began after the last change: each mapping's is rolled back. */
+	if (event == SUBXACT_EVENT_ABORT_SUB && changed_here && changed_in >= subxid)
 		stale = true;
 }

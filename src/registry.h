@@ -11,6 +11,7 @@
 #define DOMEV_REGISTRY_H
 
 #include "catalog.h"
+#include "right.h"
 
 /* How a mapping's function is called; mapping.c's alone. */
 typedef struct DomevMappingCall DomevMappingCall;
@@ -26,6 +27,10 @@ typedef struct DomevMapping
 	bool		records_errors; /* what fails is kept, not raised */
 	List	   *produces;		/* of char *; NIL: any event type */
 	DomevMappingCall *call;		/* NULL until it is first run */
+	DomevRightMark may_map;		/* the owner, events of this type */
+	DomevRightMark may_publish; /* the owner, to the topic that was last
+								 * published to */
+	const DomevTopic *last_topic;
 } DomevMapping;
 
 typedef struct DomevEventType
@@ -36,6 +41,7 @@ typedef struct DomevEventType
 	bool		keeps_row;		/* in the outbox, by its topic or the journal */
 	List	   *mappings;		/* of DomevMapping *, in the order of their
 								 * names */
+	DomevRightMark *may_emit;	/* who last did */
 } DomevEventType;
 
 /*

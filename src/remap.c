@@ -30,6 +30,7 @@
 #include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/portal.h"
 
 #include "compat.h"
 
@@ -47,7 +48,7 @@ typedef struct Remap
 	uint64		found;
 } Remap;
 
-/* The columns of the queries below. */
+/* The columns of the queries below, which leave out what is no event, such as a superuser may have written. */
 enum
 {
 	EVENT_ID = 1, EVENT_TYPE, AGGREGATE_TYPE, AGGREGATE_ID, AGGREGATE_VERSION,
@@ -57,7 +58,9 @@ enum
 #define COLUMNS_OF_FAILURE \
 	"SELECT f.event_id, (f.event).event_type, (f.event).aggregate_type, (f.event).aggregate_id," \
 	" (f.event).aggregate_version, (f.event).payload, (f.event).headers, (f.event).occurred_at, false" \
-	" FROM domev.failed_mapping AS f WHERE f.mapping OPERATOR(pg_catalog.=) $1"
+	" FROM domev.failed_mapping AS f WHERE f.mapping OPERATOR(pg_catalog.=) $1" \
+	" AND (f.event).event_type IS NOT NULL AND (f.event).aggregate_type IS NOT NULL AND (f.event).aggregate_id IS NOT NULL" \
+	" AND (f.event).payload IS NOT NULL AND (f.event).occurred_at IS NOT NULL"
 
 /*
  * What the mapping published when the event was raised has the event's
@@ -76,7 +79,8 @@ enum
 	" FROM domev.outbox AS o LEFT JOIN " results " AS p" \
 	" ON p.causation_id OPERATOR(pg_catalog.=) o.event_id AND p.xact_id OPERATOR(pg_catalog.=) o.xact_id" \
 	" LEFT JOIN domev.remapped AS r ON r.event_id OPERATOR(pg_catalog.=) o.event_id AND r.mapping OPERATOR(pg_catalog.=) $1" \
-	" WHERE o.mapping IS NULL"
+	" WHERE o.mapping IS NULL AND o.event_id IS NOT NULL AND o.event_type IS NOT NULL AND o.aggregate_type IS NOT NULL" \
+	" AND o.aggregate_id IS NOT NULL AND o.payload IS NOT NULL AND o.occurred_at IS NOT NULL"
 
 static void remap_start(FunctionCallInfo fcinfo, const char *mapping, bool dry_run, Remap *remap);
 static DomevMapping *find_mapping(const char *name);
@@ -235,7 +239,11 @@ remap_found(Remap *remap, const char *sql, DomevParams *params)
 				break;
 			remap->found += SPI_processed;
 			domev_statement_leave(&caller);
+
+			/* A mapping may know its name, and must not close it, nor fetch from it. */
+			MarkPortalActive(portal);
 			remap_batch(remap, SPI_tuptable, SPI_processed);
+			portal->status = PORTAL_READY;
 			domev_statement_enter(&caller);
 		}
 		SPI_cursor_close(portal);

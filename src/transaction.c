@@ -16,6 +16,8 @@
 
 #include "access/xact.h"
 #include "funcapi.h"
+#include "miscadmin.h"
+#include "right.h"
 #include "transaction.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
@@ -295,13 +297,15 @@ domev_emitted_in_transaction(PG_FUNCTION_ARGS)
 	return (Datum) 0;
 }
 
-/* In the order of the function's OUT parameters. */
+/* In the order of the function's OUT parameters; the content only for whoever may read it. */
 static void
 put_emitted(ReturnSetInfo *rsinfo, const DomevEvent *event)
 {
 	Datum		values[15];
 	bool		nulls[15] = {false};
 	int			n = 0;
+	bool		readable = domev_right_reads_event(event, GetUserId());
+	DomevText	hidden = {NULL, 0};
 
 #define PUT(value, isnull) \
 	do { nulls[n] = (isnull); values[n] = nulls[n] ? (Datum) 0 : (value); n++; } while (0)
@@ -317,12 +321,13 @@ put_emitted(ReturnSetInfo *rsinfo, const DomevEvent *event)
 	PUT_TEXT(event->aggregate_type);
 	PUT_TEXT(event->aggregate_id);
 	PUT(Int64GetDatum(event->aggregate_version), !event->has_aggregate_version);
-	PUT_TEXT(event->key.data ? event->key : event->aggregate_id);
-	PUT_JSONB(event->payload);
-	PUT_TEXT(event->data);		/* bytes in a varlena, as bytea is */
+	PUT_TEXT(!readable ? hidden : event->key.data ? event->key : event->aggregate_id);
+	PUT_JSONB(readable ? event->payload : hidden);
+	PUT_TEXT(readable ? event->data : hidden);	/* bytes in a varlena, as
+												 * bytea is */
 	PUT_TEXT(event->content_type);
 	PUT_TEXT(event->data_schema);
-	PUT_JSONB(event->headers);
+	PUT_JSONB(readable ? event->headers : hidden);
 	PUT(TimestampTzGetDatum(event->occurred_at), false);
 #undef PUT_JSONB
 #undef PUT_TEXT

@@ -26,6 +26,7 @@
 
 #include "compat.h"
 
+static List *run_mapping(DomevMapping *mapping, const DomevDomainEvent *domain, Datum datum);
 static bool may_be_recorded(int sqlerrcode);
 static void mapping_context(void *arg);
 static void build_event(DomevMapping *mapping, int ordinal, const DomevDomainEvent *domain,
@@ -70,10 +71,62 @@ domev_translation_datum(const DomevDomainEvent *domain)
 
 /*
  * What the mapping makes of the event: a list of DomevTranslation *, palloc'd.
- * Their strings may be the domain event's or the registry's.
+ * False and the error, palloc'd, when it failed; errors that are not the
+ * mapping's go up all the same.
+ *
+ * In a subtransaction that is rolled back also when all went well, so that
+ * what the mapping returned, which is in the caller's memory, is all that is
+ * left of it: no cursor under a name that the caller is about to FETCH from
+ * as himself, no constraints set, no notification, no lock.
  */
-List *
-domev_translation_run(DomevMapping *mapping, const DomevDomainEvent *domain, Datum datum)
+bool
+domev_translation_try(DomevMapping *mapping, const DomevDomainEvent *domain,
+					  Datum datum, List **translations, ErrorData **error)
+{
+	MemoryContext context = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	volatile bool succeeded = true;
+
+	/* Not to be locked anew for each event. */
+	domev_mapping_lock(mapping);
+
+	/*
+	 * At COMMIT and PREPARE there must be another one around it: PostgreSQL
+	 * asserts that what a subtransaction is rolled back to is not ending.
+	 */
+	if (mapping->deferred)
+		BeginInternalSubTransaction(NULL);
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(context);
+	PG_TRY();
+	{
+		*translations = run_mapping(mapping, domain, datum);
+	}
+	PG_CATCH();
+	{
+		/*
+		 * The subtransaction must go even if the error goes on: who catches
+		 * it ends his own.
+		 */
+		MemoryContextSwitchTo(context);
+		*error = CopyErrorData();
+		FlushErrorState();
+		succeeded = false;
+	}
+	PG_END_TRY();
+	RollbackAndReleaseCurrentSubTransaction();
+	if (mapping->deferred)
+		ReleaseCurrentSubTransaction();
+	MemoryContextSwitchTo(context);
+	CurrentResourceOwner = owner;
+	if (!succeeded && !may_be_recorded((*error)->sqlerrcode))
+		ReThrowError(*error);
+	return succeeded;
+}
+
+/* In the subtransaction.  Strings may be the domain event's or the registry's. */
+static List *
+run_mapping(DomevMapping *mapping, const DomevDomainEvent *domain, Datum datum)
 {
 	ErrorContextCallback context;
 	List	   *translations = NIL;
@@ -109,45 +162,6 @@ mapping_context(void *arg)
 }
 
 /*
- * The same in a subtransaction: false and the error, palloc'd, when the
- * mapping failed.  Errors that are not the mapping's go up all the same.
- */
-bool
-domev_translation_try(DomevMapping *mapping, const DomevDomainEvent *domain,
-					  Datum datum, List **translations, ErrorData **error)
-{
-	MemoryContext context = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	volatile bool succeeded = true;
-
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(context);
-	PG_TRY();
-	{
-		*translations = domev_translation_run(mapping, domain, datum);
-		ReleaseCurrentSubTransaction();
-	}
-	PG_CATCH();
-	{
-		/*
-		 * The subtransaction must go even if the error goes on: who catches
-		 * it ends his own.
-		 */
-		MemoryContextSwitchTo(context);
-		*error = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-		succeeded = false;
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(context);
-	CurrentResourceOwner = owner;
-	if (!succeeded && !may_be_recorded((*error)->sqlerrcode))
-		ReThrowError(*error);
-	return succeeded;
-}
-
-/*
  * Is the error one of the mapping, not of the server or the transaction?  A
  * cancelled query must end, a server that shuts down must not be held up, a
  * serialization failure or deadlock is to be retried as a whole, and what is
@@ -177,10 +191,10 @@ domev_translation_publish(DomevOutbox *outbox, DomevMapping *mapping,
 	List	   *translations;
 	ErrorData  *error;
 
-	if (!mapping->records_errors)
-		translations = domev_translation_run(mapping, domain, datum);
-	else if (!domev_translation_try(mapping, domain, datum, &translations, &error))
+	if (!domev_translation_try(mapping, domain, datum, &translations, &error))
 	{
+		if (!mapping->records_errors)
+			ReThrowError(error);
 		domev_failure_record(mapping->name, datum, &domain->event_id, error);
 		return;
 	}
@@ -277,6 +291,11 @@ result_topic(DomevMapping *mapping, DomevIntegrationEvent *result)
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("topic \"%s\" does not exist", name),
 				 errhint("Register it with domev.create_topic; domev.topics lists those that exist.")));
+	if (topic != mapping->last_topic)
+		mapping->may_publish = (DomevRightMark) {0};
+	mapping->last_topic = topic;
+	if (!domev_right_is_known(&mapping->may_publish, DOMEV_PUBLISH, name, mapping->owner))
+		domev_mapping_raise_denied(DOMEV_PUBLISH, name, mapping->owner);
 	return topic;
 }
 

@@ -22,8 +22,6 @@ typedef struct DomevTranslation
 } DomevTranslation;
 
 extern Datum domev_translation_datum(const DomevDomainEvent *domain);
-extern List *domev_translation_run(DomevMapping *mapping, const DomevDomainEvent *domain,
-								   Datum datum);
 extern bool domev_translation_try(DomevMapping *mapping, const DomevDomainEvent *domain,
 								  Datum datum, List **translations, ErrorData **error);
 extern void domev_translation_publish(DomevOutbox *outbox, DomevMapping *mapping,

@@ -34,6 +34,7 @@
 #include "nodes/makefuncs.h"
 #include "parser/parse_func.h"
 #include "parser/parser.h"
+#include "tcop/utility.h"
 #include "trigger.h"
 #include "utils/acl.h"
 #include "utils/fmgroids.h"
@@ -100,6 +101,7 @@ domev_create_capture(PG_FUNCTION_ARGS)
 	DomevDefinition definition = {0};
 	Relation	relation;
 
+	PreventCommandIfReadOnly("domev.create_capture()");
 	trigger.capture = domev_argument_required(fcinfo, 0, "capture");
 	if (PG_ARGISNULL(1))
 		ereport(ERROR,
@@ -143,6 +145,7 @@ domev_alter_capture(PG_FUNCTION_ARGS)
 	CaptureTrigger *trigger;
 	Relation	relation;
 
+	PreventCommandIfReadOnly("domev.alter_capture()");
 	domev_argument_check_reset(fcinfo, 14, resettable);
 	get_attributes(fcinfo, 1, 13, &given);
 	trigger = lock_trigger(capture, false, ShareRowExclusiveLock, &relation);
@@ -167,6 +170,7 @@ domev_drop_capture(PG_FUNCTION_ARGS)
 	Relation	relation;
 	ObjectAddress object;
 
+	PreventCommandIfReadOnly("domev.drop_capture()");
 	trigger = lock_trigger(capture, domev_argument_flag(fcinfo, 1), AccessExclusiveLock, &relation);
 	if (trigger == NULL)
 		PG_RETURN_VOID();

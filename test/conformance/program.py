@@ -118,6 +118,10 @@ class Program:
             self._closed = True
             self._lock.notify_all()
 
+    def said(self):
+        """How much it has written to its log."""
+        return os.path.getsize(self.log)
+
     def end_of_log(self, lines=20):
         try:
             with open(self.log, encoding="utf-8", errors="replace") as file:

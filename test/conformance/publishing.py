@@ -14,6 +14,7 @@ import time
 from collections import deque
 
 import wire
+from memory import Memory, Refused
 
 BATCH = 50
 PAUSE = 0.1  # seconds before what was refused is sent again
@@ -76,6 +77,7 @@ class Publisher:
         self.slot = environment["DOMEV_SLOT"]
         self.publication = environment.get("DOMEV_PUBLICATION")
         self.broker = Broker(environment["DOMEV_BROKER"])
+        self.memory = Memory()
         self.queue = deque()  # received, not known to be safe
         self.safe = 0  # what may be acknowledged
         self.acknowledged = 0
@@ -83,6 +85,11 @@ class Publisher:
         self.paused_until = 0.0
 
     # What the wrong ones do otherwise
+
+    def check_slot(self):
+        """Nothing may have been skipped since this publisher, or the one before it, moved the slot."""
+        system, timeline = self.server.query("IDENTIFY_SYSTEM")[0][:2]
+        self.memory.compare(self.slot, system, timeline, self.slot_position())
 
     def start_position(self):
         """0/0: the slot knows better than anybody where to go on."""
@@ -96,10 +103,11 @@ class Publisher:
         while self.queue and self.queue[0].accepted:
             self.safe = max(self.safe, self.queue.popleft().position)
 
-    def on_acknowledged(self):
-        pass
-
     # The stream
+
+    def slot_position(self):
+        rows = self.server.query(f"SELECT confirmed_flush_lsn FROM pg_replication_slots WHERE slot_name = '{self.slot}'")
+        return wire.lsn(rows[0][0]) if rows else None
 
     def options(self):
         return {}
@@ -122,10 +130,11 @@ class Publisher:
                     self.acknowledge()
 
     def acknowledge(self):
+        if self.safe > self.memory.position:
+            self.memory.keep(self.safe)
         self.server.acknowledge(self.safe)
         self.acknowledged = self.safe
         self.reported_at = time.monotonic()
-        self.on_acknowledged()
 
     # The broker
 
@@ -163,6 +172,7 @@ class Publisher:
             self.pause()
 
     def run(self):
+        self.check_slot()
         self.server.start_replication(self.slot, self.start_position(), self.options())
         self.read_stream(wait=False)  # what came with the answer
         while True:
@@ -217,23 +227,30 @@ class AcknowledgesBatch(Publisher):
 class StartsFromOwnPosition(Publisher):
     """Wrong: a position of one's own outlives the server that it was of."""
 
-    memory = "position"
+    def check_slot(self):
+        pass
 
     def start_position(self):
-        try:
-            with open(self.memory, encoding="ascii") as file:
-                return int(file.read())
-        except (OSError, ValueError):
-            return 0
+        return self.memory.position
 
-    def on_acknowledged(self):
-        with open(self.memory + ".new", "w", encoding="ascii") as file:
-            file.write(str(self.acknowledged))
-        os.replace(self.memory + ".new", self.memory)
+
+class MakesSlot(Publisher):
+    """Wrong: a new slot begins when it is made, and what was committed before is not in it."""
+
+    def check_slot(self):
+        if self.slot_position() is None:
+            self.server.query(f"SELECT pg_create_logical_replication_slot('{self.slot}', 'domev')")
+
+
+class Forgets(Publisher):
+    """Wrong where slots may be made again under their name: it cannot tell."""
+
+    def check_slot(self):
+        pass
 
 
 def main(publisher):
     try:
         publisher(os.environ).run()
-    except (wire.Error, wire.Gone) as e:
+    except (wire.Error, wire.Gone, Refused) as e:
         sys.exit(f"{publisher.__name__}: {e}")  # it is started again

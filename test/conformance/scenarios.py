@@ -173,8 +173,7 @@ def position(stage, _cycles):
 
 
 def _emit_many(stage, number):
-    for n in range(number):
-        stage.emit(f"a{n % 5}")
+    return [stage.emit(f"a{n % 5}") for n in range(number)]
 
 
 def _go_far(stage):
@@ -208,6 +207,57 @@ def idle(stage, _cycles):
     stage.finish()
 
 
+def slot_missing(stage, _cycles):
+    """The slot is not there, as after a failover to a server that had none: the publisher must say so, and not make one."""
+    stage.begin()
+    stage.drain()
+    stage.kill()
+    stage.cluster.drop_slot()
+    gap = _emit_many(stage, 5)
+    if stage.is_refused(went_on=stage.cluster.has_slot):
+        stage.is_known_lost(gap)
+    elif stage.cluster.has_slot():
+        stage.complaints.append("the publisher made a slot by itself, which begins behind what it has not published")
+    stage.finish(stuck=True)
+
+
+def slot_made_again(stage, _cycles):
+    """Somebody has made the slot again, under its name: what was committed before is not in it, and the publisher must notice."""
+    stage.begin()
+    stage.drain()
+    stage.kill()
+    stage.cluster.drop_slot()
+    gap = _emit_many(stage, 5)
+    stage.cluster.make_slot(stage.kit.plugin)
+    _must_be_refused(stage, gap)
+
+
+def other_server(stage, _cycles):
+    """Another server has taken the place of the publisher's, with a slot of that name: no position says what is not in it."""
+    stage.begin()
+    stage.drain()
+    stage.kill()
+    stage.check()
+    stage.cluster.stop("fast")
+    stage.cluster = stage.kit.make_other(f"{stage.folder}/other", stage.cluster.port)
+    stage.cluster.start()
+    stage.cluster.make_truth()
+    gap = _emit_many(stage, 5)
+    stage.cluster.make_slot(stage.kit.plugin)
+    _must_be_refused(stage, gap)
+
+
+def _must_be_refused(stage, gap):
+    after = _emit_many(stage, 5)
+    if stage.is_refused():
+        stage.is_known_lost(gap + after)
+    else:
+        stage.complaints.append("the publisher went on at a slot that begins behind what it has not published")
+        stage.start()
+        stage.drain()
+    stage.finish(stuck=True)
+
+
 ALL = {
     "worst-moment": worst_moment,
     "kills": kills,
@@ -216,4 +266,11 @@ ALL = {
     "partial-batch": partial_batch,
     "position": position,
     "idle": idle,
+    "slot-missing": slot_missing,
+}
+
+# Only publishers that remember where they have moved the slot to can pass these: they are played when they are asked for.
+FOR_MEMORY = {
+    "slot-made-again": slot_made_again,
+    "other-server": other_server,
 }

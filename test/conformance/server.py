@@ -160,9 +160,20 @@ class Cluster:
 
     # Slots
 
-    def make_slots(self, plugin):
+    def make_truth(self):
         self.query(f"SELECT pg_create_logical_replication_slot('{TRUTH}', 'pgoutput')")
+
+    def make_slot(self, plugin):
         self.query(f"SELECT pg_create_logical_replication_slot('{SLOT}', '{plugin}')")
+
+    def drop_slot(self):
+        """Once the dead publisher's walsender has left it."""
+        if not wait_until(lambda: self.value(f"SELECT NOT active FROM pg_replication_slots WHERE slot_name = '{SLOT}'") == "t", 30):
+            raise RuntimeError("something reads the slot after the publisher's process group was killed")
+        self.query(f"SELECT pg_drop_replication_slot('{SLOT}')")
+
+    def has_slot(self):
+        return self.value(f"SELECT count(*) FROM pg_replication_slots WHERE slot_name = '{SLOT}'") != "0"
 
     def confirmed(self):
         return wire.lsn(self.value(f"SELECT confirmed_flush_lsn FROM pg_replication_slots WHERE slot_name = '{SLOT}'"))

@@ -12,6 +12,7 @@ from server import PUBLICATION, SLOT, DATABASE, wait_until
 
 EVENT_TYPES = {"domev": ["kit.row", "kit.message"], "pgoutput": ["kit.message"]}
 PATIENCE = 60  # seconds for whatever a publisher has to do
+REFUSAL = 10  # seconds in which a publisher that does not end would have done what it must not
 
 
 class Skipped(Exception):
@@ -40,7 +41,8 @@ class Stage:
         self.cluster = kit.template.copy(self.folder)
         self.cluster.start()
         try:
-            self.cluster.make_slots(kit.plugin)
+            self.cluster.make_truth()
+            self.cluster.make_slot(kit.plugin)
             path = os.path.join(self.folder, "published")
             self.broker = Broker(path)
             self.file = PublishedFile(path)
@@ -124,6 +126,25 @@ class Stage:
     def restart(self):
         self.kill()
         self.start()
+
+    def is_refused(self, went_on=lambda: False):
+        """Starts the publisher where it must not go on, and kills it; whether it did not."""
+        before, ends, said = self.progress(), self.program.ends, self.program.said()
+        self.start()
+        # One that ended for a reason of its own would go on at one of the next starts.
+        wait_until(lambda: self.progress() > before or went_on() or self.program.ends >= ends + 3, REFUSAL)
+        self.kill()
+        if self.progress() > before or went_on():
+            return False
+        if self.program.said() == said:
+            self.complaints.append("the publisher does not say why it does not go on")
+        lines = [line for line in self.program.end_of_log().splitlines() if line.strip()]
+        self.notes.append("the publisher says: " + ([line for line in lines if f'"{SLOT}"' in line] or lines or ["nothing"])[-1])
+        return True
+
+    def is_known_lost(self, ids):
+        """What nobody can publish any more, and somebody has been told of."""
+        self.safe_before |= set(ids)
 
     # The application
 

@@ -130,14 +130,14 @@ SELECT try($$SELECT domev.create_capture('mine', 'owned', 'insert', 'id', 'e')$$
 SELECT try('INSERT INTO owned VALUES (1)');
 RESET ROLE;
 SELECT try('INSERT INTO owned VALUES (1)');
-GRANT EXECUTE ON FUNCTION domev.emit(text, text, jsonb, jsonb, bigint, uuid, timestamptz) TO regress_owner;
+GRANT INSERT ON domev_event.e TO regress_owner;
 SELECT try('INSERT INTO owned VALUES (2)');
 SET ROLE regress_writer;
 SELECT try('INSERT INTO owned VALUES (3)');
 SELECT state($$SELECT domev.emit('e', 'x')$$);
 SELECT try($$SELECT domev.alter_capture('mine', description => 'x')$$), try($$SELECT domev.drop_capture('mine')$$);
 RESET ROLE;
-REVOKE EXECUTE ON FUNCTION domev.emit(text, text, jsonb, jsonb, bigint, uuid, timestamptz) FROM regress_owner;
+REVOKE INSERT ON domev_event.e FROM regress_owner;
 SET ROLE regress_writer;
 SELECT try('INSERT INTO owned VALUES (4)');
 RESET ROLE;

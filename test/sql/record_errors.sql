@@ -169,7 +169,7 @@ TRUNCATE domev.outbox, domev.failed_mapping;
 
 -- role, settings, snapshots and locks are those of the caller after a failure
 CREATE ROLE regress_app;
-GRANT EXECUTE ON FUNCTION domev.emit(text, text, text, jsonb, bigint, uuid, timestamptz) TO regress_app;
+GRANT INSERT ON domev_event.e TO regress_app;
 GRANT SELECT, INSERT ON t TO regress_app;
 BEGIN;
 SET LOCAL ROLE regress_app;

@@ -207,6 +207,7 @@ sub wait_for_event_of
 }
 $primary->safe_psql('postgres', sprintf($emit, 3, 'before'));
 wait_for_event_of($_, 'before-3') foreach ('fast', 'slow');
+$primary->safe_psql('postgres', q{BEGIN; INSERT INTO ledger SELECT domev.emit('e', 'after-it-was-prepared'); PREPARE TRANSACTION 'prepared'});
 my $walsenders = q{SELECT string_agg(active_pid::text, ' ' ORDER BY slot_name) FROM pg_replication_slots WHERE slot_name IN ('stream', 'filtered')};
 my $before = $standby->safe_psql('postgres', $walsenders);
 $clients{slow}{run}->signal('STOP');
@@ -217,6 +218,7 @@ $standby->promote;
 is($standby->safe_psql('postgres', 'SELECT pg_is_in_recovery()'), 'f', 'promoted');
 unlike(received($clients{slow}), qr/"subject":"load-600"/, 'one client was behind');
 $clients{slow}{run}->signal('CONT');
+$standby->safe_psql('postgres', q{COMMIT PREPARED 'prepared'});
 $standby->safe_psql('postgres', sprintf($emit, 20, 'after'));
 wait_for_event_of($_, 'after-20') foreach ('fast', 'slow');
 my $now = $standby->safe_psql('postgres', $walsenders);
@@ -235,6 +237,7 @@ foreach my $topic ('in', 'out', 'wal', 'late')
 	ok(join("\n", sort @ids) eq $ledger, "each event committed before, during and after the promotion, and no other, in topic $topic");
 }
 cmp_ok(scalar(split("\n", $ledger)), '>=', 3 + 600 + 20, 'there was load');
+like($all, qr/"subject":"load-600".*"subject":"after-it-was-prepared".*"subject":"after-1"/s, 'what was prepared on the primary was committed after the promotion');
 ok(without_positions(peek($standby, 'kept')) eq substr($all, length($stream)), 'the slot that followed has all that is after it');
 foreach my $client ('fast', 'slow')
 {

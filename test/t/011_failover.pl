@@ -28,19 +28,6 @@ $first->safe_psql('postgres', q{
 });
 $first->safe_psql('postgres', "SELECT pg_create_logical_replication_slot('$_', 'domev', failover => true)") foreach @slots;
 
-# Changes a setting of a running server; sessions that start from now on have it.
-sub set
-{
-	my ($node, $line) = @_;
-	my $loaded = sub { return $node->safe_psql('postgres', 'SELECT pg_conf_load_time()') };
-	my $before = $loaded->();
-
-	$node->append_conf('postgresql.conf', "$line\n");
-	$node->reload;
-	wait_until('the configuration is loaded', sub { $loaded->() ne $before });
-	return;
-}
-
 # A standby with the slots on it.  They stay only once the primary's are not behind what the standby still has.
 sub new_standby_with_slots
 {

@@ -11,7 +11,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-our @EXPORT = qw(needs_version new_standby start_psql start_client stop_client received events first_ones broken_repeats);
+our @EXPORT = qw(needs_version set new_standby start_psql start_client stop_client received events first_ones broken_repeats);
 
 # Skips the whole test on servers that cannot do what it tests.
 sub needs_version
@@ -19,6 +19,19 @@ sub needs_version
 	my ($version, $what) = @_;
 
 	plan skip_all => "$what needs PostgreSQL $version" if PostgreSQL::Test::Cluster->new('none')->pg_version < $version;
+	return;
+}
+
+# Changes settings of a running server; sessions that start from now on have them.
+sub set
+{
+	my ($node, $lines) = @_;
+	my $loaded = sub { return $node->safe_psql('postgres', 'SELECT pg_conf_load_time()') };
+	my $before = $loaded->();
+
+	$node->append_conf('postgresql.conf', "$lines\n");
+	$node->reload;
+	wait_until('the configuration is loaded', sub { $loaded->() ne $before });
 	return;
 }
 
