@@ -21,7 +21,9 @@
 
 #include "access/genam.h"
 #include "access/htup_details.h"
+#include "access/relscan.h"
 #include "access/table.h"
+#include "access/tableam.h"
 #include "catalog.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
@@ -43,6 +45,7 @@ typedef struct CatalogScan
 {
 	Relation	table;
 	SysScanDesc desc;
+	Snapshot	snapshot;		/* registered; NULL: the scan's own */
 } CatalogScan;
 
 /* The columns, in the order of sql/domev.sql. */
@@ -266,6 +269,23 @@ domev_catalog_source(Snapshot snapshot)
 	return source != NULL ? source : pstrdup("/");
 }
 
+/* Has set_source been called? */
+bool
+domev_catalog_source_is_set(void)
+{
+	CatalogScan scan;
+	HeapTuple	tuple;
+	bool		is_set = false;
+	bool		isnull;
+
+	if (!scan_begin(&scan, "source", NULL, InvalidAttrNumber, NULL, NULL))
+		return false;
+	while ((tuple = scan_next(&scan)) != NULL)
+		is_set = is_set || !get_bool(&scan, tuple, SOURCE_INITIAL, &isnull);
+	scan_end(&scan);
+	return is_set;
+}
+
 /* The key of the MAC on WAL messages, DOMEV_SIPHASH_SIZE bytes; false: there is none. */
 bool
 domev_catalog_message_key(Snapshot snapshot, uint8 *key)
@@ -330,8 +350,18 @@ scan_begin(CatalogScan *scan, const char *table, const char *index, AttrNumber a
 		ScanKeyEntryInitialize(&scankey, 0, attnum, BTEqualStrategyNumber, InvalidOid,
 							   C_COLLATION_OID, F_TEXTEQ, CStringGetTextDatum(key));
 	}
+
+	/*
+	 * An MVCC snapshot would take predicate locks in a serializable
+	 * transaction, which PostgreSQL's own catalogs do not: then whoever emits
+	 * would conflict with whoever registers.  So all versions are scanned, and
+	 * scan_next() asks the snapshot.
+	 */
+	scan->snapshot = NULL;
+	if (!decoding)
+		scan->snapshot = RegisterSnapshot(snapshot ? snapshot : GetCatalogSnapshot(RelationGetRelid(scan->table)));
 	scan->desc = systable_beginscan(scan->table, indexid, OidIsValid(indexid),
-									snapshot, key ? 1 : 0, &scankey);
+									decoding ? snapshot : SnapshotAny, key ? 1 : 0, &scankey);
 	return true;
 }
 
@@ -357,7 +387,14 @@ exists_now(Oid relid)
 static HeapTuple
 scan_next(CatalogScan *scan)
 {
-	return systable_getnext(scan->desc);
+	HeapTuple	tuple;
+
+	do
+	{
+		tuple = systable_getnext(scan->desc);
+	} while (tuple != NULL && scan->snapshot != NULL &&
+			 !table_tuple_satisfies_snapshot(scan->table, scan->desc->slot, scan->snapshot));
+	return tuple;
 }
 
 /* The lock is kept no longer than the scan: registering must not wait for a long transaction that emitted. */
@@ -365,6 +402,8 @@ static void
 scan_end(CatalogScan *scan)
 {
 	systable_endscan(scan->desc);
+	if (scan->snapshot != NULL)
+		UnregisterSnapshot(scan->snapshot);
 	table_close(scan->table, AccessShareLock);
 }
 

@@ -133,6 +133,8 @@ are_attributes(DomevText headers)
 	bool		boolean;
 	int32		number;
 
+	if (headers.data == NULL)
+		return true;
 	domev_member_begin(&scan, headers.data, headers.size);
 	while (domev_member_next(&scan, &member))
 	{

@@ -449,7 +449,8 @@ domev_cloudevent_unseal(const char *message, Size size, const uint8 *key,
 	if (size < MAC_SIZE)
 		return false;
 	*body_size = size - MAC_SIZE;
-	if (memcmp(message + *body_size, MAC_START, sizeof(MAC_START) - 1) != 0)
+	if (memcmp(message + *body_size, MAC_START, sizeof(MAC_START) - 1) != 0 ||
+		memcmp(message + size - (sizeof(MAC_END) - 1), MAC_END, sizeof(MAC_END) - 1) != 0)
 		return false;
 
 	compute_mac(message, *body_size, key, xid, prefix, mac);

@@ -162,14 +162,16 @@ domev_mapping_run(DomevMapping *mapping, Datum domain_event)
 }
 
 /*
- * Locks the function, as far as it is known, until the transaction ends; what
- * runs it does so in a subtransaction, which would lock it each time.
+ * Locks the function until the transaction ends; the subtransaction in which
+ * it runs locks it only as long as that lasts.  False: it is not known yet.
  */
-void
+bool
 domev_mapping_lock(DomevMapping *mapping)
 {
-	if (mapping->call != NULL && OidIsValid(mapping->call->function.oid))
-		LockDatabaseObject(ProcedureRelationId, mapping->call->function.oid, 0, AccessShareLock);
+	if (mapping->call == NULL || !OidIsValid(mapping->call->function.oid))
+		return false;
+	LockDatabaseObject(ProcedureRelationId, mapping->call->function.oid, 0, AccessShareLock);
+	return true;
 }
 
 /* Becomes the function's owner, with nothing of the caller's to spoil. */

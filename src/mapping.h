@@ -14,7 +14,7 @@
 #include "registry.h"
 
 extern bool domev_mapping_running(void);
-extern void domev_mapping_lock(DomevMapping *mapping);
+extern bool domev_mapping_lock(DomevMapping *mapping);
 extern List *domev_mapping_run(DomevMapping *mapping, Datum domain_event);
 
 extern void domev_mapping_raise_denied(DomevRight right, const char *name, Oid owner);

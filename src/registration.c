@@ -373,8 +373,11 @@ domev_set_source(PG_FUNCTION_ARGS)
 	domev_event_check_uri("source", domev_text(source), false);
 	domev_catalog_lock();
 	domev_params_add_string(&params, source);
-	if (domev_statement_execute("UPDATE domev.source SET source = $1 WHERE NOT initial", &params) == 0)
-		domev_statement_execute("INSERT INTO domev.source (initial, source) VALUES (false, $1)", &params);
+	if (domev_statement_execute("UPDATE domev.source SET source = $1 WHERE NOT initial", &params) > 0)
+		PG_RETURN_VOID();
+	if (domev_catalog_source_is_set())
+		raise_unserializable("table", "source");
+	domev_statement_execute("INSERT INTO domev.source (initial, source) VALUES (false, $1)", &params);
 	PG_RETURN_VOID();
 }
 

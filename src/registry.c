@@ -63,7 +63,7 @@ static SubTransactionId changed_in = InvalidSubTransactionId;
 
 static void registry_start(void);
 static void registry_reset(void);
-static HTAB *make_table(const char *name, Size entry_size);
+static HTAB *make_table(MemoryContext context, const char *name, Size entry_size);
 static const DomevEventType *load_event_type(const char *name);
 static const DomevTopic *load_topic(const char *name, Snapshot snapshot);
 static List *make_mappings(const char *event_type, List *rows, Snapshot snapshot);
@@ -213,24 +213,28 @@ registry_start(void)
 	started = true;
 }
 
+/* Whole or not at all: when there is no memory, the old one stays, as stale as it was. */
 static void
 registry_reset(void)
 {
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "domev registry",
+												  ALLOCSET_DEFAULT_SIZES);
+	HTAB	   *new_types = make_table(context, "domev event types", sizeof(DomevEventType));
+	HTAB	   *new_topics = make_table(context, "domev topics", sizeof(DomevTopic));
+
 	if (registry_context != NULL && pins > 0)
 		MemoryContextSetParent(registry_context, TopTransactionContext);
 	else if (registry_context != NULL)
 		MemoryContextDelete(registry_context);
-	registry_context = NULL;
-	event_types = topics = NULL;
+	MemoryContextSetParent(context, CacheMemoryContext);
+	registry_context = context;
+	event_types = new_types;
+	topics = new_topics;
 	last_type = NULL;
 	source = NULL;
 	message_key = NULL;
 	domain_event_type = InvalidOid;
 
-	registry_context = AllocSetContextCreate(CacheMemoryContext, "domev registry",
-											 ALLOCSET_DEFAULT_SIZES);
-	event_types = make_table("domev event types", sizeof(DomevEventType));
-	topics = make_table("domev topics", sizeof(DomevTopic));
 	for (int i = 0; i < lengthof(table_names); i++)
 		table_oids[i] = domev_catalog_table(table_names[i]);
 
@@ -239,13 +243,13 @@ registry_reset(void)
 }
 
 static HTAB *
-make_table(const char *name, Size entry_size)
+make_table(MemoryContext context, const char *name, Size entry_size)
 {
 	HASHCTL		ctl;
 
 	ctl.keysize = DOMEV_MAX_NAME + 1;
 	ctl.entrysize = entry_size;
-	ctl.hcxt = registry_context;
+	ctl.hcxt = context;
 	return hash_create(name, 64, &ctl, HASH_ELEM | HASH_STRINGS | HASH_CONTEXT);
 }
 

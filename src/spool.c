@@ -96,11 +96,11 @@ domev_spool_open(DomevSpools *spools)
 
 	spool->context = context;
 	spool->spools = spools;
-	dlist_push_head(&spools->spools, &spool->node);
 	make_buffer(spool);
 	spool->on_end.func = spool_end;
 	spool->on_end.arg = spool;
 	MemoryContextRegisterResetCallback(context, &spool->on_end);
+	dlist_push_head(&spools->spools, &spool->node);
 	MemoryContextSwitchTo(old);
 	return spool;
 }

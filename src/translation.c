@@ -26,6 +26,7 @@
 
 #include "compat.h"
 
+static void end_subtransaction(DomevMapping *mapping, MemoryContext context, ResourceOwner owner);
 static List *run_mapping(DomevMapping *mapping, const DomevDomainEvent *domain, Datum datum);
 static bool may_be_recorded(int sqlerrcode);
 static void mapping_context(void *arg);
@@ -86,9 +87,7 @@ domev_translation_try(DomevMapping *mapping, const DomevDomainEvent *domain,
 	MemoryContext context = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
 	volatile bool succeeded = true;
-
-	/* Not to be locked anew for each event. */
-	domev_mapping_lock(mapping);
+	bool		locked = domev_mapping_lock(mapping);
 
 	/*
 	 * At COMMIT and PREPARE there must be another one around it: PostgreSQL
@@ -105,23 +104,32 @@ domev_translation_try(DomevMapping *mapping, const DomevDomainEvent *domain,
 	PG_CATCH();
 	{
 		/*
-		 * The subtransaction must go even if the error goes on: who catches
-		 * it ends his own.
+		 * The subtransaction must go even if the error goes on, or another
+		 * one comes when this one is copied: who catches it ends his own.
 		 */
-		MemoryContextSwitchTo(context);
+		end_subtransaction(mapping, context, owner);
 		*error = CopyErrorData();
 		FlushErrorState();
 		succeeded = false;
 	}
 	PG_END_TRY();
+	if (succeeded)
+		end_subtransaction(mapping, context, owner);
+	if (!locked)
+		(void) domev_mapping_lock(mapping);
+	if (!succeeded && !may_be_recorded((*error)->sqlerrcode))
+		ReThrowError(*error);
+	return succeeded;
+}
+
+static void
+end_subtransaction(DomevMapping *mapping, MemoryContext context, ResourceOwner owner)
+{
 	RollbackAndReleaseCurrentSubTransaction();
 	if (mapping->deferred)
 		ReleaseCurrentSubTransaction();
 	MemoryContextSwitchTo(context);
 	CurrentResourceOwner = owner;
-	if (!succeeded && !may_be_recorded((*error)->sqlerrcode))
-		ReThrowError(*error);
-	return succeeded;
 }
 
 /* In the subtransaction.  Strings may be the domain event's or the registry's. */
