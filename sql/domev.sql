@@ -190,12 +190,12 @@ ALTER TABLE domev.message_key ENABLE ALWAYS TRIGGER invalidate_registry, ENABLE 
 CREATE FUNCTION domev.capture_change() RETURNS trigger
 	AS 'MODULE_PATHNAME', 'domev_capture_change' LANGUAGE C;
 COMMENT ON FUNCTION domev.capture_change() IS
-	'trigger of a capture: takes the capture''s name and definition as create_capture wrote them, emits the domain event that the change means, returns nothing; raises 39P01 when not called as such a trigger, 42501 when the table''s owner may not emit, 42703 when a column is gone, 42804 when it has another type, 22004 for an aggregate id, event type or payload that is NULL, and what emit raises';
+	'trigger of a capture: takes the capture''s name and definition as create_capture wrote them, emits the domain event that the change means, returns nothing; raises 39P01 when not called as such a trigger, 42501 when the owner of the table that the capture was made on may not emit the event type, 42703 when a column is gone, 42804 when it has another type, 22004 for an aggregate id, event type, payload or time that is NULL, 22023 for a trigger made by hand that is no capture''s, and what emit raises';
 
 CREATE FUNCTION domev.read_definition(arguments bytea) RETURNS jsonb
 	AS 'MODULE_PATHNAME', 'domev_read_definition' LANGUAGE C STABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION domev.read_definition(bytea) IS
-	'takes the arguments of a trigger, as pg_trigger has them; returns the definition of the capture that they are, NULL when they are not; raises nothing';
+	'takes the arguments of a trigger, as pg_trigger has them; returns the definition of the capture that they are, NULL when they are not; raises 54001 when it is nested too deep';
 
 CREATE VIEW domev.captures AS
 SELECT pg_catalog.convert_from(pg_catalog.substr(t.tgargs, 1, p.first OPERATOR(pg_catalog.-) 1), pg_catalog.getdatabaseencoding()) AS capture,
@@ -346,7 +346,7 @@ ALTER TABLE domev.deferred ENABLE ROW LEVEL SECURITY;
 CREATE FUNCTION domev.map_deferred() RETURNS trigger
 	AS 'MODULE_PATHNAME', 'domev_map_deferred' LANGUAGE C;
 COMMENT ON FUNCTION domev.map_deferred() IS
-	'constraint trigger on domev.deferred: maps the event and removes the row; takes nothing, returns nothing, raises 39P01 when not called as that trigger, and what the mappings raise';
+	'constraint trigger on domev.deferred: maps the event and removes the row; takes nothing, returns nothing, raises 39P01 when not called as that trigger, 2F002 inside a mapping, and what the mappings raise';
 
 CREATE CONSTRAINT TRIGGER map_deferred AFTER INSERT ON domev.deferred
 	DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION domev.map_deferred();
@@ -366,7 +366,7 @@ CREATE FUNCTION domev.create_topic(
 ) RETURNS void
 	AS 'MODULE_PATHNAME', 'domev_create_topic' LANGUAGE C;
 COMMENT ON FUNCTION domev.create_topic(text, text, text, text, boolean) IS
-	'takes a name (1 to 63 letters, digits, ".", "_", "-"), a scope (internal | external) and a storage (table | wal); returns nothing; raises 22023 for a bad value, 42710 when the topic exists (a notice with if_not_exists)';
+	'takes a name (1 to 63 letters, digits, ".", "_", "-"), a scope (internal | external) and a storage (table | wal); returns nothing; raises 22004 for a NULL name, scope or storage, 22023 for a bad value, 42710 when the topic exists (a notice with if_not_exists)';
 
 CREATE FUNCTION domev.alter_topic(
 	topic text,
@@ -377,7 +377,7 @@ CREATE FUNCTION domev.alter_topic(
 ) RETURNS void
 	AS 'MODULE_PATHNAME', 'domev_alter_topic' LANGUAGE C;
 COMMENT ON FUNCTION domev.alter_topic(text, text, text, text, text[]) IS
-	'takes the topics name, what to change (NULL: leave), and the attributes to reset (description); returns nothing; raises 22023 for a bad value, 42704 when there is no such topic, 55000 when it carries domain events and would become external';
+	'takes the topics name, what to change (NULL: leave), and the attributes to reset (description); returns nothing; raises 22004 for a NULL name, 22023 for a bad value, 42704 when there is no such topic, 55000 when it carries domain events and would become external, 40001 when it was registered after the transaction''s snapshot';
 
 CREATE FUNCTION domev.drop_topic(
 	topic text,
@@ -385,7 +385,7 @@ CREATE FUNCTION domev.drop_topic(
 ) RETURNS void
 	AS 'MODULE_PATHNAME', 'domev_drop_topic' LANGUAGE C;
 COMMENT ON FUNCTION domev.drop_topic(text, boolean) IS
-	'takes the topics name; returns nothing; raises 42704 when there is no such topic (a notice with if_exists), 2BP01 when event types or mappings use it';
+	'takes the topics name; returns nothing; raises 22004 for a NULL name, 42704 when there is no such topic (a notice with if_exists), 2BP01 when event types, mappings or somebody''s view use it, 40001 when it was registered after the transaction''s snapshot';
 
 CREATE FUNCTION domev.create_event_type(
 	event_type text,
@@ -397,7 +397,7 @@ CREATE FUNCTION domev.create_event_type(
 ) RETURNS void
 	AS 'MODULE_PATHNAME', 'domev_create_event_type' LANGUAGE C;
 COMMENT ON FUNCTION domev.create_event_type(text, text, text, boolean, text, boolean) IS
-	'takes a name and the aggregates type (1 to 63 bytes each, no control characters), the internal topic that carries the domain event itself (NULL: none), and whether to keep it as a row even when no table topic does (NULL: yes, unless its topic has WAL storage); returns nothing; raises 22023 for a bad value or an external topic, 42704 when there is no such topic, 42710 when the event type exists (a notice with if_not_exists)';
+	'takes a name and the aggregates type (1 to 63 bytes each, no control characters), the internal topic that carries the domain event itself (NULL: none), and whether to keep it as a row even when no table topic does (NULL: yes, unless its topic has WAL storage); returns nothing; raises 22004 for a NULL name or aggregate type, 22023 for a bad value or an external topic, 42704 when there is no such topic, 42710 when the event type exists (a notice with if_not_exists), 40001 when the topic was registered after the transaction''s snapshot';
 
 CREATE FUNCTION domev.alter_event_type(
 	event_type text,
@@ -409,7 +409,7 @@ CREATE FUNCTION domev.alter_event_type(
 ) RETURNS void
 	AS 'MODULE_PATHNAME', 'domev_alter_event_type' LANGUAGE C;
 COMMENT ON FUNCTION domev.alter_event_type(text, text, text, boolean, text, text[]) IS
-	'takes the event types name, what to change (NULL: leave), and the attributes to reset (topic, journal, description); returns nothing; raises 22023 for a bad value or an external topic, 42704 when there is no such event type or topic';
+	'takes the event types name, what to change (NULL: leave), and the attributes to reset (topic, journal, description); returns nothing; raises 22004 for a NULL name, 22023 for a bad value or an external topic, 42704 when there is no such event type or topic, 40001 when either was registered after the transaction''s snapshot';
 
 CREATE FUNCTION domev.drop_event_type(
 	event_type text,
@@ -417,7 +417,7 @@ CREATE FUNCTION domev.drop_event_type(
 ) RETURNS void
 	AS 'MODULE_PATHNAME', 'domev_drop_event_type' LANGUAGE C;
 COMMENT ON FUNCTION domev.drop_event_type(text, boolean) IS
-	'takes the event types name; returns nothing; raises 42704 when there is no such event type (a notice with if_exists), 2BP01 when mappings or captures use it';
+	'takes the event types name; returns nothing; raises 22004 for a NULL name, 42704 when there is no such event type (a notice with if_exists), 2BP01 when mappings, captures or somebody''s view use it, 40001 when it was registered after the transaction''s snapshot';
 
 CREATE FUNCTION domev.create_mapping(
 	mapping text,
@@ -432,7 +432,7 @@ CREATE FUNCTION domev.create_mapping(
 ) RETURNS void
 	AS 'MODULE_PATHNAME', 'domev_create_mapping' LANGUAGE C;
 COMMENT ON FUNCTION domev.create_mapping(text, text, text, text, text, text, text[], text, boolean) IS
-	'takes a name (1 to 63 bytes, no control characters), the event type it maps, the qualified name of a function (domev.domain_event) that returns [SETOF] domev.integration_event and that the caller owns, the topic of results that name none, when it runs (immediate | deferred: at commit), what an error does (abort: it is the emitter''s | record: it is kept in domev.failed_mapping), and the event types it may return (NULL: any); returns nothing; raises 22023 for a bad value, 42704 when there is no such event type or topic, 42883 when there is no such function, 42P13 when it is not fit, 42501 when the caller does not own it, 42710 when the mapping exists (a notice with if_not_exists)';
+	'takes a name (1 to 63 bytes, no control characters), the event type it maps, the qualified name of a function (domev.domain_event) that returns [SETOF] domev.integration_event and that the caller owns, the topic of results that name none, when it runs (immediate | deferred: at commit), what an error does (abort: it is the emitter''s | record: it is kept in domev.failed_mapping), and the event types it may return (NULL: any); returns nothing; raises 22004 for NULL where there is no default, 22023 for a bad value, 42704 when there is no such event type or topic, 42883 when there is no such function, 42P13 when it is not fit, 42602 for a name that is none, 42501 when the caller does not own it, or its owner may not emit the event type or publish to the topic, 40001 when either was registered after the transaction''s snapshot, what planning an SQL function raises, 42710 when the mapping exists (a notice with if_not_exists)';
 
 CREATE FUNCTION domev.alter_mapping(
 	mapping text,
@@ -447,7 +447,7 @@ CREATE FUNCTION domev.alter_mapping(
 ) RETURNS void
 	AS 'MODULE_PATHNAME', 'domev_alter_mapping' LANGUAGE C;
 COMMENT ON FUNCTION domev.alter_mapping(text, text, text, text, text, text[], boolean, text, text[]) IS
-	'takes the mappings name, what to change (NULL: leave), and the attributes to reset (topic, produces, description); a function given is looked up, checked and bound to its owner anew; returns nothing; raises what create_mapping raises, 42704 when there is no such mapping, 42501 when the caller does not own it';
+	'takes the mappings name, what to change (NULL: leave), and the attributes to reset (topic, produces, description); a function given is looked up, checked and bound to its owner anew; returns nothing; raises what create_mapping raises, 42704 when there is no such mapping, 42501 when the caller does not own it, 40001 when it was registered after the transaction''s snapshot';
 
 CREATE FUNCTION domev.drop_mapping(
 	mapping text,
@@ -455,7 +455,7 @@ CREATE FUNCTION domev.drop_mapping(
 ) RETURNS void
 	AS 'MODULE_PATHNAME', 'domev_drop_mapping' LANGUAGE C;
 COMMENT ON FUNCTION domev.drop_mapping(text, boolean) IS
-	'takes the mappings name; returns nothing; raises 42704 when there is no such mapping (a notice with if_exists), 42501 when the caller does not own it';
+	'takes the mappings name; returns nothing; raises 22004 for a NULL name, 42704 when there is no such mapping (a notice with if_exists), 42501 when the caller does not own it, 40001 when it was registered after the transaction''s snapshot';
 
 CREATE FUNCTION domev.create_capture(
 	capture text,
@@ -477,7 +477,7 @@ CREATE FUNCTION domev.create_capture(
 ) RETURNS void
 	AS 'MODULE_PATHNAME', 'domev_create_capture' LANGUAGE C;
 COMMENT ON FUNCTION domev.create_capture(text, regclass, text, text, text, text, text[], text[], text, text, text, text, text, text, text, boolean) IS
-	'takes a name (1 to 57 bytes, no control characters), a table that the caller owns, an operation (insert | update | delete | truncate), the columns of the aggregate''s id (separated by commas; NULL for truncate), the event type or the column that names it, a condition over OLD and NEW (NULL: always), the columns that count and go into the payload or those to ignore (NULL: all count), and the columns that hold payload, headers, version, event id and time of the event (NULL: made here); makes a trigger, returns nothing; raises 22023 for a bad value, 42601 or another syntax error for a condition that does not parse, 42703 for a column that does not exist, 42804 for one of the wrong type, 42809 for what is no ordinary or partitioned table, 42501 when the caller does not own it, 42704 when there is no such event type, 42710 when the capture exists (a notice with if_not_exists)';
+	'takes a name (1 to 57 bytes, no control characters), a table that the caller owns, an operation (insert | update | delete | truncate), the columns of the aggregate''s id (separated by commas; NULL for truncate), the event type or the column that names it, a condition over OLD and NEW (NULL: always), the columns that count and go into the payload or those to ignore (NULL: all count), and the columns that hold payload, headers, version, event id and time of the event (NULL: made here); makes a trigger, returns nothing; raises 22004 for a NULL name, table or operation, 25006 in a read-only transaction, 22023 for a bad value, 42P01 for a table that does not exist, what PostgreSQL raises for a condition that cannot be a trigger''s (such as 42601 or 42P17), 42703 for a column that does not exist, 42804 for one of the wrong type, 42809 for what is no ordinary or partitioned table, 42501 when the caller does not own it, 42704 when there is no such event type, 42710 when the capture exists (a notice with if_not_exists) or a trigger of its name';
 
 CREATE FUNCTION domev.alter_capture(
 	capture text,
@@ -498,7 +498,7 @@ CREATE FUNCTION domev.alter_capture(
 ) RETURNS void
 	AS 'MODULE_PATHNAME', 'domev_alter_capture' LANGUAGE C;
 COMMENT ON FUNCTION domev.alter_capture(text, text, text, text, text[], text[], text, text, text, text, text, text, boolean, text, text[]) IS
-	'takes the captures name, what to change (NULL: leave), whether its trigger is enabled, and the attributes to reset (event_type, condition, columns, ignore, event_type_column, payload_column, headers_column, version_column, event_id_column, occurred_at_column, description); returns nothing; raises what create_capture raises, 42704 when there is no such capture';
+	'takes the captures name, what to change (NULL: leave), whether its trigger is enabled, and the attributes to reset (event_type, condition, columns, ignore, event_type_column, payload_column, headers_column, version_column, event_id_column, occurred_at_column, description); returns nothing; raises what create_capture raises, 42704 when there is no such capture, 55006 when it was changed meanwhile, 42710 when there are several of the name';
 
 CREATE FUNCTION domev.drop_capture(
 	capture text,
@@ -506,14 +506,14 @@ CREATE FUNCTION domev.drop_capture(
 ) RETURNS void
 	AS 'MODULE_PATHNAME', 'domev_drop_capture' LANGUAGE C;
 COMMENT ON FUNCTION domev.drop_capture(text, boolean) IS
-	'takes the captures name; drops its trigger, returns nothing; raises 42704 when there is no such capture (a notice with if_exists), 42501 when the caller does not own the table';
+	'takes the captures name; drops its trigger, returns nothing; raises 22004 for a NULL name, 25006 in a read-only transaction, 42704 when there is no such capture (a notice with if_exists), 42501 when the caller does not own the table, 55006 when it was changed meanwhile, 42710 when there are several of the name';
 
 CREATE FUNCTION domev.set_source(
 	source text
 ) RETURNS void
 	AS 'MODULE_PATHNAME', 'domev_set_source' LANGUAGE C;
 COMMENT ON FUNCTION domev.set_source(text) IS
-	'takes the CloudEvents source of this databases events, a URI reference (1 to 2048 ASCII characters, such as https://shop.example/orders); returns nothing; raises 22023 for anything else';
+	'takes the CloudEvents source of this databases events, a URI reference (1 to 2048 ASCII characters, such as https://shop.example/orders); returns nothing; raises 22004 for NULL, 22023 for anything else, 40001 when it was first set after the transaction''s snapshot';
 
 -- ---------------------------------------------------------------------------------------------------------------------
 -- Emitting.  One C function; a form for each way in which drivers send ids (numbers, uuid, text or untyped) and payloads
@@ -549,7 +549,7 @@ CREATE FUNCTION domev.emit(event_type text, aggregate_id uuid, payload text, hea
 	AS 'MODULE_PATHNAME', 'domev_emit' LANGUAGE C;
 
 COMMENT ON FUNCTION domev.emit(text, text, jsonb, jsonb, bigint, uuid, timestamptz) IS
-	'takes a registered event type, the aggregate''s id (1 to 1024 bytes), the payload (JSON), headers (a JSON object of strings, booleans and 32-bit integers), the aggregate''s version, the event''s id (makes the call idempotent) and the time it happened; maps the event, stores all in this transaction, returns the event''s id; raises 22004 for NULL, 22023 for a bad value, 22P02 for a payload that is not JSON, 42704 for an unknown event type, 25006 in a read-only transaction or recovery, 25000 in a parallel worker, 42501 in a security-restricted operation, 2F002 inside a mapping, 54000 beyond domev.max_event_size, and what its mappings raise';
+	'takes a registered event type, the aggregate''s id (1 to 1024 bytes), the payload (JSON), headers (a JSON object of strings, booleans and 32-bit integers), the aggregate''s version, the event''s id (makes the call idempotent) and the time it happened; maps the event, stores all in this transaction, returns the event''s id; raises 22004 for NULL, 22023 for a bad value, 22P02, 22P05, 22003 or 54001 for a payload that jsonb cannot hold, 22P05 or 22021 for characters that UTF-8 lacks, 42704 for an unknown event type, 25006 in a read-only transaction or recovery, 25000 in a parallel worker, 42501 for who may not INSERT into domev_event."<event type>" and in a security-restricted operation, 23000 by domev.aggregate_guard, 40001 when the event id was claimed or a mapping function changed meanwhile, 2F002 inside a mapping, 54000 beyond domev.max_event_size, and what its mappings raise';
 COMMENT ON FUNCTION domev.emit(text, text, json, jsonb, bigint, uuid, timestamptz) IS
 	'as domev.emit(text, text, jsonb, ...), for an aggregate id of type text and a payload of type json; takes, returns and raises the same';
 COMMENT ON FUNCTION domev.emit(text, text, text, jsonb, bigint, uuid, timestamptz) IS
@@ -623,7 +623,7 @@ CREATE FUNCTION domev.preview(event_type text, aggregate_id uuid, payload text, 
 	AS 'MODULE_PATHNAME', 'domev_preview' LANGUAGE C;
 
 COMMENT ON FUNCTION domev.preview(text, text, jsonb, jsonb, bigint, uuid, timestamptz) IS
-	'takes what domev.emit takes; runs the mappings, the deferred ones too, on the state of now; returns the domain event and the integration events that it would become, with each mapping''s time in milliseconds and its error; stores and publishes nothing, works in read-only transactions and on standbys; raises what emit raises for bad values and event types, 2F002 inside a mapping, 25000 in a parallel worker; errors of mappings are in the result';
+	'takes what domev.emit takes; runs the mappings, the deferred ones too, on the state of now; returns the domain event and the integration events that it would become, with each mapping''s time in milliseconds and its error; stores and publishes nothing, works in read-only transactions and on standbys; raises what emit raises for bad values and event types, 2F002 inside a mapping, 25000 in a parallel worker; 42501 for who may not INSERT into domev_event."<event type>"; errors of mappings are in the result, but those that are never recorded (cancelled queries, serialization failures and deadlocks, lack of memory or disk, internal errors), which are raised; contents and messages are for who may SELECT from the views of topic or event type';
 COMMENT ON FUNCTION domev.preview(text, text, json, jsonb, bigint, uuid, timestamptz) IS
 	'as domev.preview(text, text, jsonb, ...), for an aggregate id of type text and a payload of type json; takes, returns and raises the same';
 COMMENT ON FUNCTION domev.preview(text, text, text, jsonb, bigint, uuid, timestamptz) IS
@@ -712,7 +712,7 @@ CREATE FUNCTION domev.emitted_in_transaction(
 ) RETURNS SETOF record
 	AS 'MODULE_PATHNAME', 'domev_emitted_in_transaction' LANGUAGE C;
 COMMENT ON FUNCTION domev.emitted_in_transaction() IS
-	'takes nothing; returns the domain events (mapping NULL) and integration events that this transaction has emitted since domev.keep_emitted was set on, in their order, whatever their storage, without what was rolled back; raises 55000 when the setting is off';
+	'takes nothing; returns the domain events (mapping NULL) and integration events that this transaction has emitted since domev.keep_emitted was set on, in their order, whatever their storage, without what was rolled back; contents (key, payload, data, headers) are NULL for who may not SELECT from domev_topic."<topic>", or for a domain event domev_event."<event type>"; raises 55000 when the setting is off';
 
 -- ---------------------------------------------------------------------------------------------------------------------
 -- Mapping again: what has failed, and old events by new mappings.
@@ -739,14 +739,14 @@ COMMENT ON FUNCTION domev.remap(uuid, text, boolean) IS
 COMMENT ON FUNCTION domev.remap(text, text, boolean) IS
 	'as domev.remap(uuid, text, boolean), for an event id of type text, or one that is not typed (in domev.remap(mapping, since) a time that is not typed must be named: since => ...); takes, returns and raises the same, 22P02 for an id that is no uuid';
 COMMENT ON FUNCTION domev.remap(text, timestamptz, timestamptz, text, boolean) IS
-	'takes a mapping''s name, and either nothing more: tries again what it failed to map; or a range of time (since: inclusive, until: exclusive; when the events were recorded) and an event type (NULL: the mapping''s): maps the journaled events in it that this mapping has not published; with dry_run only tries; returns a row for each event, as domev.remap(uuid, text, boolean); raises 22004 for a mapping that is NULL, 42704 when there is no such mapping, and what emit raises for the transaction';
+	'takes a mapping''s name, and either nothing more: tries again what it failed to map; or a range of time (since: inclusive, until: exclusive; when the events were recorded) and an event type (NULL: the mapping''s): maps the journaled events in it that this mapping has not published; with dry_run only tries; returns a row for each event, as domev.remap(uuid, text, boolean); raises 22004 for a mapping that is NULL, 42704 when there is no such mapping, 55000 when it is disabled, and what emit raises for the transaction';
 
 CREATE FUNCTION domev.purge_failed(
 	older_than interval
 ) RETURNS bigint
 	AS 'MODULE_PATHNAME', 'domev_purge_failed' LANGUAGE C;
 COMMENT ON FUNCTION domev.purge_failed(interval) IS
-	'takes an age; removes what last failed longer ago from domev.failed_mapping, returns how many rows; raises 22004 for NULL';
+	'takes an age; removes what last failed longer ago from domev.failed_mapping, returns how many rows; raises 22004 for NULL, 22008 for an age that leads beyond the calendar';
 
 -- ---------------------------------------------------------------------------------------------------------------------
 -- Operating.

@@ -28,6 +28,7 @@
 #include "optimizer/optimizer.h"
 #include "parser/parse_func.h"
 #include "payload.h"
+#include "trigger.h"
 #include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/datum.h"
@@ -39,6 +40,7 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
+#include "utils/syscache.h"
 
 #include "compat.h"
 
@@ -60,6 +62,8 @@ typedef struct Capture
 	char	   *definition;		/* as the trigger's argument has it */
 	DomevOperation operation;
 	char	   *event_type;		/* NULL: in the column */
+	Oid			table;			/* that the capture was made on; it may be that of
+								 * a partitioned table */
 	int			id_count;
 	Column	   *ids;
 	Column		event_type_column;
@@ -90,6 +94,7 @@ static HTAB *captures = NULL;	/* of Entry */
 
 static void check_call(FunctionCallInfo fcinfo);
 static bool is_of_one_operation(int16 type);
+static Oid	get_owner(const Capture *capture, Relation relation);
 static Capture *get_capture(TriggerData *trigger);
 static void start_cache(void);
 static void forget_relation(Datum arg, Oid relid);
@@ -151,7 +156,7 @@ domev_capture_change(PG_FUNCTION_ARGS)
 		case DOMEV_TRUNCATE:
 			break;
 	}
-	raise_event(capture, trigger->tg_relation->rd_rel->relowner, &before, &after, changes);
+	raise_event(capture, get_owner(capture, trigger->tg_relation), &before, &after, changes);
 	return PointerGetDatum(NULL);
 }
 
@@ -177,6 +182,23 @@ is_of_one_operation(int16 type)
 									 TRIGGER_TYPE_DELETE | TRIGGER_TYPE_TRUNCATE);
 
 	return operations != 0 && (operations & (operations - 1)) == 0;
+}
+
+/* Whose right to emit counts: of a partition, the owner of the table that the capture was made on. */
+static Oid
+get_owner(const Capture *capture, Relation relation)
+{
+	HeapTuple	tuple;
+	Oid			owner;
+
+	if (capture->table == RelationGetRelid(relation))
+		return relation->rd_rel->relowner;
+	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(capture->table));
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for relation %u", capture->table);
+	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
+	ReleaseSysCache(tuple);
+	return owner;
 }
 
 /* ----------------------------------------------------------------
@@ -291,6 +313,7 @@ work_out(TriggerData *trigger)
 
 	capture->context = context;
 	capture->definition = pstrdup(trigger->tg_trigger->tgargs[1]);
+	capture->table = domev_trigger_table(trigger->tg_trigger->tgoid);
 	capture->operation = TRIGGER_FIRED_BY_INSERT(trigger->tg_event) ? DOMEV_INSERT :
 		TRIGGER_FIRED_BY_UPDATE(trigger->tg_event) ? DOMEV_UPDATE :
 		TRIGGER_FIRED_BY_DELETE(trigger->tg_event) ? DOMEV_DELETE : DOMEV_TRUNCATE;

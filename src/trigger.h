@@ -11,5 +11,6 @@
 #define DOMEV_TRIGGER_H
 
 extern char *domev_trigger_emitting(const char *event_type);
+extern Oid	domev_trigger_table(Oid trigger);
 
 #endif							/* DOMEV_TRIGGER_H */

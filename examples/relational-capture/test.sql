@@ -20,8 +20,7 @@ FROM received WHERE e->>'type' = 'order.cancelled';
 SELECT CASE WHEN (NOT bool_or(e::text ~ 'called twice|changed her mind'))
 	IS TRUE THEN 'ok' ELSE 'not ok' END || ' - what the clerk noted is told nobody'
 FROM received;
-SELECT CASE WHEN (NOT has_function_privilege('capture_clerk',
-		'domev.emit(text, text, jsonb, jsonb, bigint, uuid, timestamptz)', 'EXECUTE'))
+SELECT CASE WHEN (NOT has_table_privilege('capture_clerk', 'domev_event."order.placed"', 'INSERT'))
 	IS TRUE THEN 'ok' ELSE 'not ok' END || ' - the application had no right to emit';
 
 -- The same as an immediate mapping: it runs before the lines are there.

@@ -21,7 +21,10 @@ $node->safe_psql('old', q{
 		BEGIN ATOMIC SELECT (domev.make_integration_event('i')).*; END;
 	ALTER FUNCTION mapper.m OWNER TO regress_mapper;
 	SELECT domev.create_topic('t', 'internal'), domev.create_topic('o', storage => 'wal', description => 'others'),
-		domev.create_event_type('e', 'a', 't'), domev.create_mapping('m', 'e', 'mapper.m', 'o', produces => '{i}'), domev.set_source('urn:x');
+		domev.create_event_type('e', 'a', 't'), domev.set_source('urn:x');
+	GRANT INSERT ON domev_event.e, domev_topic.o TO regress_mapper;
+	GRANT SELECT ON domev_topic.t TO regress_mapper WITH GRANT OPTION;
+	SELECT domev.create_mapping('m', 'e', 'mapper.m', 'o', produces => '{i}');
 	CREATE FUNCTION mapper.fails(e domev.domain_event) RETURNS SETOF domev.integration_event STABLE
 		BEGIN ATOMIC SELECT (domev.make_integration_event('i', to_jsonb(1 / (length((e).event_type) - 8)))).*; END;
 	CREATE TABLE captured (id int PRIMARY KEY, v text, secret text);
@@ -44,7 +47,10 @@ $node->command_ok([ 'pg_restore', '--exit-on-error', '-d', $node->connstr('new2'
 my $registry = q{
 	SELECT * FROM domev.topics; SELECT * FROM domev.event_types; SELECT * FROM domev.mappings;
 	SELECT * FROM domev.source WHERE NOT initial; SELECT event_id FROM domev.idempotency; SELECT * FROM domev.captures ORDER BY capture;
-	SELECT event_id, mapping, event, sqlstate, message, context, failed_at, attempts FROM domev.failed_mapping};
+	SELECT event_id, mapping, event, sqlstate, message, context, failed_at, attempts FROM domev.failed_mapping;
+	SELECT relname, relkind, relacl, reloptions, pg_get_viewdef(oid), obj_description(oid) FROM pg_class
+		WHERE relnamespace IN ('domev_event'::regnamespace, 'domev_topic'::regnamespace) ORDER BY 1;
+	SELECT tgrelid::regclass, tgfoid::regproc, tgtype FROM pg_trigger WHERE tgname = 'emit_inserted' ORDER BY tgrelid::regclass::text};
 foreach my $new (qw(new1 new2))
 {
 	is($node->safe_psql($new, $registry), $node->safe_psql('old', $registry), "$new: the same registry");
@@ -53,13 +59,15 @@ foreach my $new (qw(new1 new2))
 	is($node->safe_psql($new, 'SELECT count(*) FROM domev.outbox'), '0', "$new: published events are not restored");
 	$node->safe_psql($new, q{
 		SELECT domev.emit('e', 'repeated', event_id => '00000000-0000-0000-0000-000000000001');
-		SELECT domev.emit('e', 'new')});
+		INSERT INTO domev_event.e (aggregate_id) VALUES ('new');
+		SET ROLE regress_mapper;
+		SELECT domev.emit('e', 'by grant')});
 	is($node->safe_psql($new, q{INSERT INTO captured VALUES (2, 'x', 'y'), (3, 'it''s \\ "none"', 'y'); DELETE FROM captured;
 		SELECT aggregate_id, payload FROM domev.outbox WHERE event_type = 'captured';
 		SELECT outcome, error FROM domev.remap('fails') LIMIT 1}),
 		qq(2|{"after": {"v": "x", "id": 2}}\nfailed|22012: division by zero), "$new: captures capture, what failed can be tried again");
 }
-is(subjects(receive($node, 'new1', 'new1')), 'new new 2', 'what is emitted there is published, the command that was done is not repeated');
+is(subjects(receive($node, 'new1', 'new1')), 'new new by grant by grant 2', 'what is emitted there is published, the command that was done is not repeated');
 
 $node->stop;
 done_testing();
