@@ -288,9 +288,10 @@ CREATE INDEX outbox_recorded_at_xact_id ON domev.outbox USING brin (recorded_at,
 
 CREATE TABLE domev.idempotency (
 	event_id uuid PRIMARY KEY,
+	event_type text COLLATE "C" NOT NULL,
 	claimed_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp()
 );
-COMMENT ON TABLE domev.idempotency IS 'the event ids that callers of emit gave: an id found here is not emitted again';
+COMMENT ON TABLE domev.idempotency IS 'the event ids that callers of emit gave, and for which event type: an id found here is not emitted again';
 -- Dumped: a command retried after a restore must still find that it was done.
 SELECT pg_catalog.pg_extension_config_dump('domev.idempotency', '');
 
@@ -549,7 +550,7 @@ CREATE FUNCTION domev.emit(event_type text, aggregate_id uuid, payload text, hea
 	AS 'MODULE_PATHNAME', 'domev_emit' LANGUAGE C;
 
 COMMENT ON FUNCTION domev.emit(text, text, jsonb, jsonb, bigint, uuid, timestamptz) IS
-	'takes a registered event type, the aggregate''s id (1 to 1024 bytes), the payload (JSON), headers (a JSON object of strings, booleans and 32-bit integers), the aggregate''s version, the event''s id (makes the call idempotent) and the time it happened; maps the event, stores all in this transaction, returns the event''s id; raises 22004 for NULL, 22023 for a bad value, 22P02, 22P05, 22003 or 54001 for a payload that jsonb cannot hold, 22P05 or 22021 for characters that UTF-8 lacks, 42704 for an unknown event type, 25006 in a read-only transaction or recovery, 25000 in a parallel worker, 42501 for who may not INSERT into domev_event."<event type>" and in a security-restricted operation, 23000 by domev.aggregate_guard, 40001 when the event id was claimed or a mapping function changed meanwhile, 2F002 inside a mapping, 54000 beyond domev.max_event_size, and what its mappings raise';
+	'takes a registered event type, the aggregate''s id (1 to 1024 bytes), the payload (JSON), headers (a JSON object of strings, booleans and 32-bit integers), the aggregate''s version, the event''s id (makes the call idempotent) and the time it happened; maps the event, stores all in this transaction, returns the event''s id; raises 22004 for NULL, 22023 for a bad value, 22P02, 22P05, 22003 or 54001 for a payload that jsonb cannot hold, 22P05 or 22021 for characters that UTF-8 lacks, 42704 for an unknown event type, 25006 in a read-only transaction or recovery, 25000 in a parallel worker, 42501 for who may not INSERT into domev_event."<event type>" and in a security-restricted operation, 23000 by domev.aggregate_guard, 23505 for an event id that was claimed for another event type, 40001 when the event id was claimed or a mapping function changed meanwhile, 2F002 inside a mapping, 54000 beyond domev.max_event_size, and what its mappings raise';
 COMMENT ON FUNCTION domev.emit(text, text, json, jsonb, bigint, uuid, timestamptz) IS
 	'as domev.emit(text, text, jsonb, ...), for an aggregate id of type text and a payload of type json; takes, returns and raises the same';
 COMMENT ON FUNCTION domev.emit(text, text, text, jsonb, bigint, uuid, timestamptz) IS

@@ -62,8 +62,8 @@ typedef struct Capture
 	char	   *definition;		/* as the trigger's argument has it */
 	DomevOperation operation;
 	char	   *event_type;		/* NULL: in the column */
-	Oid			table;			/* that the capture was made on; it may be that of
-								 * a partitioned table */
+	Oid			table;			/* that the capture was made on; it may be
+								 * that of a partitioned table */
 	int			id_count;
 	Column	   *ids;
 	Column		event_type_column;
@@ -313,7 +313,8 @@ work_out(TriggerData *trigger)
 
 	capture->context = context;
 	capture->definition = pstrdup(trigger->tg_trigger->tgargs[1]);
-	capture->table = domev_trigger_table(trigger->tg_trigger->tgoid);
+	capture->table = trigger->tg_trigger->tgisclone ?
+		domev_trigger_table(trigger->tg_trigger->tgoid) : RelationGetRelid(trigger->tg_relation);
 	capture->operation = TRIGGER_FIRED_BY_INSERT(trigger->tg_event) ? DOMEV_INSERT :
 		TRIGGER_FIRED_BY_UPDATE(trigger->tg_event) ? DOMEV_UPDATE :
 		TRIGGER_FIRED_BY_DELETE(trigger->tg_event) ? DOMEV_DELETE : DOMEV_TRUNCATE;
@@ -644,7 +645,7 @@ make_aggregate_id(Capture *capture, const DomevRow *row)
 
 		if (i > 0)
 			appendStringInfoChar(&id, ',');
-		for (; *text !='\0'; text ++)
+		for (; *text != '\0'; text ++)
 		{
 			if (*text == ',' || *text == '\\')
 				appendStringInfoChar(&id, '\\');

@@ -354,8 +354,8 @@ scan_begin(CatalogScan *scan, const char *table, const char *index, AttrNumber a
 	/*
 	 * An MVCC snapshot would take predicate locks in a serializable
 	 * transaction, which PostgreSQL's own catalogs do not: then whoever emits
-	 * would conflict with whoever registers.  So all versions are scanned, and
-	 * scan_next() asks the snapshot.
+	 * would conflict with whoever registers.  So all versions are scanned,
+	 * and scan_next() asks the snapshot.
 	 */
 	scan->snapshot = NULL;
 	if (!decoding)

@@ -150,7 +150,7 @@ domev_emit_event(const DomevRaised *raised)
 	{
 		const DomevEventType *type = domev_emit_build(raised, &domain, &event);
 
-		if (!raised->claim_id || domev_outbox_claim(raised->event_id))
+		if (!raised->claim_id || domev_outbox_claim(raised->event_id, raised->event_type))
 			keep_events(type, &domain, &event);
 	}
 	PG_FINALLY();
@@ -297,6 +297,7 @@ build_domain_event(const DomevRaised *raised, const DomevEventType *type,
 
 	event->event_id = domain->event_id;
 	event->event_type = domev_text(domain->event_type);
+	event->topic = domev_text(type->topic ? type->topic->name : NULL);
 	event->aggregate_type = domev_text(domain->aggregate_type);
 	event->aggregate_id = domev_text(domain->aggregate_id);
 	event->has_aggregate_version = domain->has_aggregate_version;
@@ -326,8 +327,6 @@ keep_domain_event(DomevOutbox *outbox, const DomevEventType *type, DomevEvent *e
 {
 	const DomevTopic *topic = type->topic;
 
-	if (topic != NULL)
-		event->topic = domev_text(topic->name);
 	domev_transaction_note(event);
 	if (topic != NULL && topic->in_wal)
 	{

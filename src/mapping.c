@@ -40,6 +40,7 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/plancache.h"
+#include "utils/resowner.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
 #include "utils/varlena.h"
@@ -106,6 +107,7 @@ static List *drain_c_set(FunctionCallInfo fcinfo, Datum first, MemoryContext res
 static List *add_composite(List *results, Datum composite, MemoryContext result_context);
 static List *add_result(List *results, HeapTuple tuple, TupleDesc tupdesc,
 						MemoryContext result_context);
+static bool is_inlined(const Function *function);
 static bool scans_function(Plan *plan, Oid function);
 static void count_change(Datum arg, SysCacheIdentifier cacheid, uint32 hashvalue);
 
@@ -724,30 +726,54 @@ scans_function(Plan *plan, Oid function)
 void
 domev_mapping_advise(const char *name)
 {
+	MemoryContext context = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
 	Function	function;
-	Caller		caller;
-	SPIPlanPtr	plan;
-	CachedPlan *cached;
 	bool		inlined = true;
 
 	find_function(name, &function);
 	if (DOMEV_SQL_FUNCTIONS_KEEP_PLANS || !function.in_sql)
 		return;
-	enter(&function, &caller);
-	SPI_connect();
-	plan = make_plan(&function);
-	cached = SPI_plan_get_cached_plan(plan);
-	if (cached != NULL)
+
+	/* Planning runs immutable functions, of which nothing must be left, either: see translation.c. */
+	BeginInternalSubTransaction(NULL);
+	PG_TRY();
 	{
-		inlined = !scans_function(linitial_node(PlannedStmt, cached->stmt_list)->planTree,
-								  function.oid);
-		ReleaseCachedPlan(cached, NULL);
+		inlined = is_inlined(&function);
 	}
-	SPI_finish();
-	leave(&caller);
+	PG_FINALLY();
+	{
+		RollbackAndReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(context);
+		CurrentResourceOwner = owner;
+	}
+	PG_END_TRY();
 	if (!inlined)
 		ereport(NOTICE,
 				(errmsg("function %s will not be inlined", name),
 				 errdetail("PostgreSQL plans it again at every call."),
 				 errhint("Write it RETURNS SETOF domev.integration_event, STABLE, without STRICT or SET, with a body BEGIN ATOMIC SELECT (domev.make_integration_event(...)).* FROM ...; END.")));
+}
+
+static bool
+is_inlined(const Function *function)
+{
+	Caller		caller;
+	SPIPlanPtr	plan;
+	CachedPlan *cached;
+	bool		inlined = true;
+
+	enter(function, &caller);
+	SPI_connect();
+	plan = make_plan(function);
+	cached = SPI_plan_get_cached_plan(plan);
+	if (cached != NULL)
+	{
+		inlined = !scans_function(linitial_node(PlannedStmt, cached->stmt_list)->planTree,
+								  function->oid);
+		ReleaseCachedPlan(cached, NULL);
+	}
+	SPI_finish();
+	leave(&caller);
+	return inlined;
 }

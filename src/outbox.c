@@ -224,17 +224,29 @@ rising_timestamp(void)
 }
 
 /*
- * Claims an id that the caller of emit gave.  False: it was claimed before.
- * Waits for a transaction that has claimed it and has not ended yet.
+ * Claims an id that the caller of emit gave.  False: it was claimed before,
+ * for the same event type.  For another, which another role may emit, that
+ * would keep this event from being emitted without a word.  Waits for a
+ * transaction that has claimed it and has not ended yet.
  */
 bool
-domev_outbox_claim(const pg_uuid_t *event_id)
+domev_outbox_claim(const pg_uuid_t *event_id, const char *event_type)
 {
 	DomevParams params = {0};
 
 	domev_params_add(&params, UUIDOID, UUIDPGetDatum(event_id), false);
-	return domev_statement_execute("INSERT INTO domev.idempotency (event_id) VALUES ($1)"
-								   " ON CONFLICT DO NOTHING", &params) == 1;
+	domev_params_add_string(&params, event_type);
+	if (domev_statement_execute("INSERT INTO domev.idempotency (event_id, event_type) VALUES ($1, $2)"
+								" ON CONFLICT DO NOTHING", &params) == 1)
+		return true;
+	if (domev_statement_execute("SELECT FROM domev.idempotency WHERE event_id OPERATOR(pg_catalog.=) $1"
+								" AND event_type OPERATOR(pg_catalog.<>) $2", &params) == 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNIQUE_VIOLATION),
+				 errmsg("event id %s is that of an event of another type",
+						DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(event_id)))),
+				 errhint("An event id makes a call idempotent; give another event another one.")));
+	return false;
 }
 
 /* ----------------------------------------------------------------

@@ -25,6 +25,6 @@ extern void domev_outbox_put_row(DomevOutbox *outbox, DomevEvent *event);
 extern void domev_outbox_put_message(DomevOutbox *outbox, DomevEvent *event);
 extern void domev_outbox_close(DomevOutbox *outbox);
 
-extern bool domev_outbox_claim(const pg_uuid_t *event_id);
+extern bool domev_outbox_claim(const pg_uuid_t *event_id, const char *event_type);
 
 #endif							/* DOMEV_OUTBOX_H */

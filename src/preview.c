@@ -59,8 +59,6 @@ domev_preview(PG_FUNCTION_ARGS)
 		Datum		datum = domev_translation_datum(&domain);
 		ListCell   *lc;
 
-		if (type->topic != NULL)
-			event.topic = domev_text(type->topic->name);
 		put_row(rsinfo, NULL, &event, NULL, 0);
 		foreach(lc, type->mappings)
 			preview_mapping(rsinfo, lfirst(lc), &domain, datum);

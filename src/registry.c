@@ -399,7 +399,10 @@ static void
 subxact_callback(SubXactEvent event, SubTransactionId subxid,
 				 SubTransactionId parent_subxid, void *arg)
 {
-	/* Not by one that began after the last change: each mapping's is rolled back. */
+	/*
+	 * Not by one that began after the last change: each mapping's is rolled
+	 * back.
+	 */
 	if (event == SUBXACT_EVENT_ABORT_SUB && changed_here && changed_in >= subxid)
 		stale = true;
 }

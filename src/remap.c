@@ -240,7 +240,10 @@ remap_found(Remap *remap, const char *sql, DomevParams *params)
 			remap->found += SPI_processed;
 			domev_statement_leave(&caller);
 
-			/* A mapping may know its name, and must not close it, nor fetch from it. */
+			/*
+			 * A mapping may know its name, and must not close it, nor fetch
+			 * from it.
+			 */
 			MarkPortalActive(portal);
 			remap_batch(remap, SPI_tuptable, SPI_processed);
 			portal->status = PORTAL_READY;

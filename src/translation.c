@@ -300,7 +300,10 @@ result_topic(DomevMapping *mapping, DomevIntegrationEvent *result)
 				 errmsg("topic \"%s\" does not exist", name),
 				 errhint("Register it with domev.create_topic; domev.topics lists those that exist.")));
 	if (topic != mapping->last_topic)
-		mapping->may_publish = (DomevRightMark) {0};
+		mapping->may_publish = (DomevRightMark)
+	{
+		0
+	};
 	mapping->last_topic = topic;
 	if (!domev_right_is_known(&mapping->may_publish, DOMEV_PUBLISH, name, mapping->owner))
 		domev_mapping_raise_denied(DOMEV_PUBLISH, name, mapping->owner);

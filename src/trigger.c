@@ -642,7 +642,10 @@ domev_trigger_table(Oid trigger)
 		scan = systable_beginscan(pg_trigger, TriggerOidIndexId, true, NULL, 1, &key);
 		tuple = systable_getnext(scan);
 		if (!HeapTupleIsValid(tuple))
-			elog(ERROR, "could not find trigger %u", trigger);
+			ereport(ERROR,
+					(errcode(ERRCODE_UNDEFINED_OBJECT),
+					 errmsg("capture does not exist any more"),
+					 errdetail("It was dropped by the statement that fires it.")));
 		table = ((Form_pg_trigger) GETSTRUCT(tuple))->tgrelid;
 		trigger = ((Form_pg_trigger) GETSTRUCT(tuple))->tgparentid;
 		systable_endscan(scan);
