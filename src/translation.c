@@ -19,6 +19,7 @@
 #include "headers.h"
 #include "json.h"
 #include "mapping.h"
+#include "remnant.h"
 #include "transaction.h"
 #include "translation.h"
 #include "utils/memutils.h"
@@ -26,7 +27,8 @@
 
 #include "compat.h"
 
-static void end_subtransaction(DomevMapping *mapping, MemoryContext context, ResourceOwner owner);
+static void end_subtransaction(DomevMapping *mapping, MemoryContext context, ResourceOwner owner,
+							   bool roll_back);
 static List *run_mapping(DomevMapping *mapping, const DomevDomainEvent *domain, Datum datum);
 static bool may_be_recorded(int sqlerrcode);
 static void mapping_context(void *arg);
@@ -75,10 +77,9 @@ domev_translation_datum(const DomevDomainEvent *domain)
  * False and the error, palloc'd, when it failed; errors that are not the
  * mapping's go up all the same.
  *
- * In a subtransaction that is rolled back also when all went well, so that
- * what the mapping returned, which is in the caller's memory, is all that is
- * left of it: no cursor under a name that the caller is about to FETCH from
- * as himself, no constraints set, no notification, no lock.
+ * In a subtransaction, for errors, and because what the mapping returned,
+ * which is in the caller's memory, shall be all that is left of it: if it is
+ * not (remnant.c), the subtransaction is rolled back, too.
  */
 bool
 domev_translation_try(DomevMapping *mapping, const DomevDomainEvent *domain,
@@ -88,6 +89,7 @@ domev_translation_try(DomevMapping *mapping, const DomevDomainEvent *domain,
 	ResourceOwner owner = CurrentResourceOwner;
 	volatile bool succeeded = true;
 	bool		locked = domev_mapping_lock(mapping);
+	DomevRemnant remnant;
 
 	/*
 	 * At COMMIT and PREPARE there must be another one around it: PostgreSQL
@@ -97,6 +99,7 @@ domev_translation_try(DomevMapping *mapping, const DomevDomainEvent *domain,
 		BeginInternalSubTransaction(NULL);
 	BeginInternalSubTransaction(NULL);
 	MemoryContextSwitchTo(context);
+	domev_remnant_watch(&remnant);
 	PG_TRY();
 	{
 		*translations = run_mapping(mapping, domain, datum);
@@ -107,14 +110,15 @@ domev_translation_try(DomevMapping *mapping, const DomevDomainEvent *domain,
 		 * The subtransaction must go even if the error goes on, or another
 		 * one comes when this one is copied: who catches it ends his own.
 		 */
-		end_subtransaction(mapping, context, owner);
+		(void) domev_remnant_is_left(&remnant);
+		end_subtransaction(mapping, context, owner, true);
 		*error = CopyErrorData();
 		FlushErrorState();
 		succeeded = false;
 	}
 	PG_END_TRY();
 	if (succeeded)
-		end_subtransaction(mapping, context, owner);
+		end_subtransaction(mapping, context, owner, domev_remnant_is_left(&remnant));
 	if (!locked)
 		(void) domev_mapping_lock(mapping);
 	if (!succeeded && !may_be_recorded((*error)->sqlerrcode))
@@ -123,9 +127,12 @@ domev_translation_try(DomevMapping *mapping, const DomevDomainEvent *domain,
 }
 
 static void
-end_subtransaction(DomevMapping *mapping, MemoryContext context, ResourceOwner owner)
+end_subtransaction(DomevMapping *mapping, MemoryContext context, ResourceOwner owner, bool roll_back)
 {
-	RollbackAndReleaseCurrentSubTransaction();
+	if (roll_back)
+		RollbackAndReleaseCurrentSubTransaction();
+	else
+		ReleaseCurrentSubTransaction();
 	if (mapping->deferred)
 		ReleaseCurrentSubTransaction();
 	MemoryContextSwitchTo(context);
@@ -300,10 +307,7 @@ result_topic(DomevMapping *mapping, DomevIntegrationEvent *result)
 				 errmsg("topic \"%s\" does not exist", name),
 				 errhint("Register it with domev.create_topic; domev.topics lists those that exist.")));
 	if (topic != mapping->last_topic)
-		mapping->may_publish = (DomevRightMark)
-	{
-		0
-	};
+		memset(&mapping->may_publish, 0, sizeof(DomevRightMark));
 	mapping->last_topic = topic;
 	if (!domev_right_is_known(&mapping->may_publish, DOMEV_PUBLISH, name, mapping->owner))
 		domev_mapping_raise_denied(DOMEV_PUBLISH, name, mapping->owner);

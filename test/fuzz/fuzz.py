@@ -21,7 +21,7 @@ sys.path.insert(0, os.path.join(HERE, "..", "bench"))
 import calls  # noqa: E402  pylint: disable=wrong-import-position
 import oracle  # noqa: E402  pylint: disable=wrong-import-position
 import stream  # noqa: E402  pylint: disable=wrong-import-position
-from server import SETTINGS, Server  # noqa: E402  pylint: disable=wrong-import-position
+from server import Server  # noqa: E402  pylint: disable=wrong-import-position
 
 # JSON, times and intervals stay text: Python cannot read all that PostgreSQL can write.
 psycopg2.extras.register_default_json(globally=True, loads=str)
@@ -99,7 +99,7 @@ class Episode:
         self.step = 0
         self.history = []    # of the present transaction
         self.savepoints = 0
-        self.is_serializable = False
+        self.refusals = 0    # of options
         self.sessions = {}
         self.judge = self.server.connect_as("postgres")
         self.prepare(only)
@@ -193,7 +193,7 @@ class Episode:
                 self.check_events(statement, rows)
         except psycopg2.Error as error:
             self.judge_error(session, role, statement, error)
-        except (UnicodeDecodeError, psycopg2.DataError) as error:  # text that is none got into the database
+        except UnicodeDecodeError as error:  # text that is none got into the database
             self.failed(statement, "bytes that are no UTF-8", str(error))
         self.fuzzer.slowest = max(self.fuzzer.slowest, (time.monotonic() - started, cut(statement.sql, 200)))
         self.history.append(statement.sql)
@@ -213,7 +213,7 @@ class Episode:
         elif not self.fuzzer.oracle.accepts(statement, error.pgcode, role == "postgres", lambda: self.raised_alone(statement)):
             self.failed(statement, error.pgcode, str(error).splitlines()[0] + f" (as {role})")
         elif statement.kind == "option" and error.pgcode != "25P02":
-            self.refusals = getattr(self, "refusals", 0) + 1
+            self.refusals += 1
             if self.refusals % 10 == 0:
                 self.use_slot(statement)
 

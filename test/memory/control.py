@@ -29,6 +29,7 @@ CASES = {
     "a lock that is taken again after a savepoint": (["SELECT count(*) FROM plain WHERE n < 0"], "by_savepoint", "LockAcquireExtended"),
     "statistics of a table met in a session that ends": (["SELECT count(*) FROM plain WHERE n < 0"], "by_transaction", "pgstat_get_entry_ref"),
     "an exception block in an exception block": ([BLOCKS], "by_transaction", "BeginInternalSubTransaction"),
+    "an exception block that cannot copy its error": ([BLOCKS], "by_transaction", "CopyErrorData"),
     "a library that is loaded again": (["LOAD 'plpgsql'"], "by_repetition", ""),
     "decoding by test_decoding, streamed": (["SELECT count(*) FROM pg_logical_slot_peek_changes('test', NULL, NULL, 'stream-changes', '1')"],
                                             "by_transaction", ""),

@@ -32,7 +32,7 @@ SCHEMA = """
             RETURN NEXT domev.make_integration_event('mapped.v3', NULL, data => '\\x00ff', content_type => 'a/b');
         END $$;
     CREATE FUNCTION map_not(e domev.domain_event) RETURNS SETOF domev.integration_event STABLE LANGUAGE plpgsql
-        SET search_path = pg_catalog, pg_temp AS $$ BEGIN RAISE 'never'; END $$;
+        SET search_path = pg_catalog, pg_temp AS $$ BEGIN RAISE 'never'; EXCEPTION WHEN raise_exception THEN RAISE; END $$;
     SELECT domev.create_mapping('a', 'mapped', 'public.map_sql', 'out'),
         domev.create_mapping('b', 'mapped', 'public.map_plpgsql', 'out', on_error => 'record'),
         domev.create_mapping('c', 'failing', 'public.map_not', 'out', on_error => 'record'),

@@ -158,7 +158,7 @@ SELECT let('SET CONSTRAINTS ALL IMMEDIATE');
 INSERT INTO orphan VALUES (1);
 INSERT INTO parent VALUES (1);
 COMMIT;
--- Locks of the transaction; and what it did to its owner's tables: ANALYZE, REINDEX, CLUSTER.
+-- Locks that statements take; those that functions take stay until the transaction ends. And what it did to its owner's tables: ANALYZE, REINDEX, CLUSTER.
 BEGIN;
 SELECT let('LOCK TABLE evil.own IN ACCESS EXCLUSIVE MODE'), let('SELECT pg_advisory_xact_lock(2)');
 SELECT locktype, mode FROM pg_locks WHERE pid = pg_backend_pid() AND (relation = 'evil.own'::regclass OR locktype = 'advisory');
@@ -166,11 +166,14 @@ COMMIT;
 SELECT relfilenode AS before FROM pg_class WHERE oid = 'evil.own_pkey'::regclass \gset
 SELECT let('ANALYZE evil.own'), let('REINDEX TABLE evil.own'), let('CLUSTER evil.own USING own_pkey');
 SELECT relfilenode <> :before AS rewritten FROM pg_class WHERE oid = 'evil.own_pkey'::regclass;
--- Notifications; a transaction with such could not be prepared.
+-- Notifications by the statement; one by pg_notify() stays, and keeps the transaction from being prepared.
 BEGIN;
-SELECT let('NOTIFY channel'), let('SELECT pg_notify(''channel'', ''text'')');
+SELECT let('NOTIFY channel');
 PREPARE TRANSACTION 'x';
 ROLLBACK PREPARED 'x';
+BEGIN;
+SELECT let('SELECT pg_notify(''channel'', ''text'')');
+PREPARE TRANSACTION 'x';
 -- A snapshot cannot be exported.
 SELECT domev.emit('e', 'x', '{"do": "SELECT pg_export_snapshot()"}');
 -- Cursors that it opened.

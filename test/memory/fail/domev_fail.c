@@ -88,11 +88,23 @@ static uintptr_t stack_end = 0;
  *
  * BeginInternalSubTransaction: whoever catches the error in a subtransaction
  * of his own ends the half-made one, for which PostgreSQL ends the session.
+ *
+ * CopyErrorData, unless domev calls it: PL/pgSQL copies an error before it
+ * ends the subtransaction of the block, which stays open then.
  */
-static const char *const spared_names[] = {
-	"LockAcquireExtended", "pgstat_get_entry_ref", "BeginInternalSubTransaction",
+typedef struct Spared
+{
+	const char *name;
+	bool		if_domev_calls; /* it, too */
+	Code		code;
+} Spared;
+
+static Spared spared[] = {
+	{"LockAcquireExtended", true},
+	{"pgstat_get_entry_ref", true},
+	{"BeginInternalSubTransaction", true},
+	{"CopyErrorData", false},
 };
-static Code spared[lengthof(spared_names)];
 static char *not_spared = NULL; /* the name of one all the same */
 
 /* PostgreSQL's own, of the three kinds of memory context. */
@@ -276,19 +288,20 @@ is_to_fail(void)
 
 	if (domev.end == 0)
 		dl_iterate_phdr(find_domev, NULL);
-	while ((uintptr_t) (frame + 2) <= stack_end)
+	for (;;)
 	{
 		uintptr_t  *caller = (uintptr_t *) frame[0];
 
+		if (caller <= frame || (uintptr_t) (caller + 2) > stack_end || (uintptr_t) caller % sizeof(void *) != 0)
+			break;
 		for (int i = 0; i < lengthof(spared); i++)
 		{
-			if (is_in(frame[1], &spared[i]) && strcmp(spared_names[i], not_spared) != 0)
+			if (is_in(frame[1], &spared[i].code) && strcmp(spared[i].name, not_spared) != 0 &&
+				(spared[i].if_domev_calls || !is_in(caller[1], &domev)))
 				return false;
 		}
 		if (!anywhere && is_in(frame[1], &domev))
 			return true;
-		if (caller <= frame || (uintptr_t) caller % sizeof(void *) != 0)
-			break;
 		frame = caller;
 	}
 	return anywhere;
@@ -305,14 +318,14 @@ find_spared(void)
 {
 	for (int i = 0; i < lengthof(spared); i++)
 	{
-		void	   *function = dlsym(RTLD_DEFAULT, spared_names[i]);
+		void	   *function = dlsym(RTLD_DEFAULT, spared[i].name);
 		Dl_info		info;
 		ElfW(Sym) * symbol;
 
 		if (function == NULL || dladdr1(function, &info, (void **) &symbol, RTLD_DL_SYMENT) == 0)
-			elog(FATAL, "there is no function %s to be spared", spared_names[i]);
-		spared[i].start = (uintptr_t) function;
-		spared[i].end = (uintptr_t) function + symbol->st_size;
+			elog(FATAL, "there is no function %s to be spared", spared[i].name);
+		spared[i].code.start = (uintptr_t) function;
+		spared[i].code.end = (uintptr_t) function + symbol->st_size;
 	}
 }
 
