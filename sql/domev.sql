@@ -785,7 +785,7 @@ END $$;
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA domev FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION domev.make_integration_event(text, jsonb, text, text, bytea, text, text, jsonb) TO PUBLIC;
 GRANT EXECUTE ON FUNCTION domev.read_definition(bytea) TO PUBLIC; -- the view domev.captures calls it
-GRANT EXECUTE ON FUNCTION domev.time_of_id(uuid) TO PUBLIC; -- domev.trace calls it
+GRANT EXECUTE ON FUNCTION domev.time_of_id(uuid) TO PUBLIC; -- anybody may take a time out of an id
 GRANT EXECUTE ON FUNCTION domev.trace(uuid), domev.emitted_in_transaction() TO PUBLIC;
 GRANT EXECUTE ON FUNCTION domev.emit(text, text, jsonb, jsonb, bigint, uuid, timestamptz), domev.emit(text, text, json, jsonb, bigint, uuid, timestamptz),
 	domev.emit(text, text, text, jsonb, bigint, uuid, timestamptz), domev.emit(text, bigint, jsonb, jsonb, bigint, uuid, timestamptz),

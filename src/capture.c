@@ -645,7 +645,7 @@ make_aggregate_id(Capture *capture, const DomevRow *row)
 
 		if (i > 0)
 			appendStringInfoChar(&id, ',');
-		for (; *text != '\0'; text ++)
+		for (; *text !='\0'; text ++)
 		{
 			if (*text == ',' || *text == '\\')
 				appendStringInfoChar(&id, '\\');

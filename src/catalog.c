@@ -6,8 +6,8 @@
  * Read by systable scans, for two reasons.  A backend that emits must see the
  * registry as it is, not as its transaction's snapshot has it: an old
  * REPEATABLE READ transaction would otherwise never see a new mapping.  And
- * a walsender may read nothing in another way.  In both, the snapshot that a
- * systable scan takes by itself is the right one.  Nothing that is read while
+ * a walsender may read nothing in another way.  In both, the newest catalog
+ * snapshot is the right one, which a walsender has as of what it decodes.  Nothing that is read while
  * decoding may be out of line: the file of a TOAST table may be gone as well.
  *
  * The tables are small and results are cached by the callers, the registry
@@ -151,13 +151,13 @@ domev_catalog_topic(const char *name, Snapshot snapshot, DomevTopic *topic)
 
 /* Of all topics, a list of char *, palloc'd. */
 List *
-domev_catalog_topic_names(Snapshot snapshot)
+domev_catalog_topic_names(void)
 {
 	CatalogScan scan;
 	HeapTuple	tuple;
 	List	   *names = NIL;
 
-	if (!scan_begin(&scan, "topics", NULL, InvalidAttrNumber, NULL, snapshot))
+	if (!scan_begin(&scan, "topics", NULL, InvalidAttrNumber, NULL, NULL))
 		return NIL;
 	while ((tuple = scan_next(&scan)) != NULL)
 		names = lappend(names, get_string(&scan, tuple, TOPICS_TOPIC));

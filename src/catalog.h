@@ -53,7 +53,7 @@ extern void domev_catalog_lock(void);
 
 /* Each reads as of snapshot, or of the newest catalog snapshot when it is NULL. */
 extern bool domev_catalog_topic(const char *name, Snapshot snapshot, DomevTopic *topic);
-extern List *domev_catalog_topic_names(Snapshot snapshot);
+extern List *domev_catalog_topic_names(void);
 extern bool domev_catalog_event_type(const char *name, Snapshot snapshot,
 									 DomevEventTypeRow *row);
 extern List *domev_catalog_mappings(const char *event_type, Snapshot snapshot);

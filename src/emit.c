@@ -35,7 +35,6 @@
 
 static void check_raised(const DomevRaised *raised);
 static const DomevEventType *find_event_type(const char *name);
-static void check_right(const DomevEventType *type, Oid role);
 static void build_domain_event(const DomevRaised *raised, const DomevEventType *type,
 							   DomevDomainEvent *domain, DomevEvent *event);
 static void keep_events(const DomevEventType *type, const DomevDomainEvent *domain,
@@ -175,8 +174,9 @@ domev_emit_build(const DomevRaised *raised, DomevDomainEvent *domain, DomevEvent
 
 	check_raised(raised);
 	type = find_event_type(raised->event_type);
-	if (OidIsValid(raised->role))
-		check_right(type, raised->role);
+	if (OidIsValid(raised->role) &&
+		!domev_right_is_known(type->may_emit, DOMEV_EMIT, type->name, raised->role))
+		domev_right_raise_denied(DOMEV_EMIT, type->name, raised->role);
 	build_domain_event(raised, type, domain, event);
 	domev_outbox_check(event);
 	return type;
@@ -258,20 +258,6 @@ find_event_type(const char *name)
 				 errmsg("event type \"%s\" does not exist", name),
 				 errhint("Register it with domev.create_event_type; domev.event_types lists those that exist.")));
 	return type;
-}
-
-static void
-check_right(const DomevEventType *type, Oid role)
-{
-	if (domev_right_is_known(type->may_emit, DOMEV_EMIT, type->name, role))
-		return;
-	ereport(ERROR,
-			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-			 errmsg("permission denied for event type \"%s\"", type->name),
-			 errdetail("Role \"%s\" may not emit it.", GetUserNameFromId(role, false)),
-			 OidIsValid(domev_right_view(DOMEV_EMIT, type->name)) ?
-			 errhint("It may after %s.", domev_right_grant(DOMEV_EMIT, type->name, role)) :
-			 errhint("The view that bears the right is missing; domev.alter_event_type makes it anew.")));
 }
 
 static void

@@ -56,8 +56,10 @@ typedef struct RelationEntry
 typedef struct TopicEntry
 {
 	char		name[DOMEV_MAX_NAME + 1];	/* the key */
+	bool		row_known;		/* whether the next two are */
 	bool		exists;
 	bool		external;
+	bool		right_known;	/* whether the next one is */
 	bool		readable;		/* by the client's role */
 } TopicEntry;
 
@@ -102,6 +104,7 @@ struct DomevFilter
 static uint64 catalogs_changed = 0;
 
 static bool may_read(DomevFilter *filter, XLogRecPtr lsn, DomevText topic);
+static bool has_scope(TopicEntry *entry, bool external);
 static bool is_in_shard(const DomevOptions *options, DomevText key);
 static void refresh(DomevFilter *filter);
 static void refresh_facts(DomevFilter *filter);
@@ -109,7 +112,7 @@ static HTAB *make_table(MemoryContext context, const char *name, Size key_size,
 						Size entry_size, int flags);
 static bool is_outbox_partition(Relation relation);
 static Oid	find_parent(Oid relid);
-static const TopicEntry *find_topic(DomevFilter *filter, DomevText topic);
+static TopicEntry *find_topic(DomevFilter *filter, DomevText topic);
 static void relcache_callback(Datum arg, Oid relid);
 static void namespace_callback(Datum arg, SysCacheIdentifier cacheid, uint32 hashvalue);
 
@@ -229,23 +232,29 @@ domev_filter_wants(DomevFilter *filter, XLogRecPtr lsn, DomevText topic, DomevTe
 		return false;
 	if (options->has_scope)
 	{
-		const TopicEntry *entry = find_topic(filter, topic);
+		TopicEntry *entry = find_topic(filter, topic);
 
-		if (entry == NULL || !entry->exists || entry->external != options->external)
+		if (entry == NULL || !has_scope(entry, options->external))
 			return false;
 	}
 	return domev_reader_reads_all(filter->reader) || may_read(filter, lsn, topic);
 }
 
+/* As of the client's start, or of the event: see reader.c. */
 static bool
 may_read(DomevFilter *filter, XLogRecPtr lsn, DomevText topic)
 {
-	const TopicEntry *entry = find_topic(filter, topic);
+	TopicEntry *entry = find_topic(filter, topic);
 	bool		readable;
 
 	if (entry == NULL)
 		return false;
-	return domev_reader_was_asked(filter->reader, entry->name, lsn, &readable) ? readable : entry->readable;
+	if (domev_reader_was_asked(filter->reader, entry->name, lsn, &readable))
+		return readable;
+	if (!entry->right_known)
+		entry->readable = domev_reader_may_now(filter->reader, entry->name);
+	entry->right_known = true;
+	return entry->readable;
 }
 
 /*
@@ -362,12 +371,12 @@ find_parent(Oid relid)
 	return parent;
 }
 
-static const TopicEntry *
+static TopicEntry *
 find_topic(DomevFilter *filter, DomevText topic)
 {
 	char		name[DOMEV_MAX_NAME + 1];
 	TopicEntry *entry;
-	DomevTopic	row;
+	bool		found;
 
 	if (topic.size > DOMEV_MAX_NAME)
 		return NULL;
@@ -375,19 +384,24 @@ find_topic(DomevFilter *filter, DomevText topic)
 	name[topic.size] = '\0';
 
 	refresh_facts(filter);
-	entry = hash_search(filter->topics, name, HASH_FIND, NULL);
-	if (entry == NULL)
-	{
-		bool		exists = domev_catalog_topic(name, NULL, &row);
-		bool		readable = !domev_reader_reads_all(filter->reader) &&
-			domev_reader_may_now(filter->reader, name);
-
-		entry = hash_search(filter->topics, name, HASH_ENTER, NULL);
-		entry->exists = exists;
-		entry->external = exists && row.external;
-		entry->readable = readable;
-	}
+	entry = hash_search(filter->topics, name, HASH_ENTER, &found);
+	if (!found)
+		entry->row_known = entry->right_known = false;
 	return entry;
+}
+
+static bool
+has_scope(TopicEntry *entry, bool external)
+{
+	DomevTopic	row;
+
+	if (!entry->row_known)
+	{
+		entry->exists = domev_catalog_topic(entry->name, NULL, &row);
+		entry->external = entry->exists && row.external;
+		entry->row_known = true;
+	}
+	return entry->exists && entry->external == external;
 }
 
 static void

@@ -143,7 +143,7 @@ domev_mapping_run(DomevMapping *mapping, Datum domain_event)
 	prepare_call(mapping);
 	call = mapping->call;
 	if (!domev_right_is_known(&mapping->may_map, DOMEV_EMIT, mapping->event_type, mapping->owner))
-		domev_mapping_raise_denied(DOMEV_EMIT, mapping->event_type, mapping->owner);
+		domev_right_raise_denied(DOMEV_EMIT, mapping->event_type, mapping->owner);
 
 	running = true;
 	PG_TRY();
@@ -165,15 +165,13 @@ domev_mapping_run(DomevMapping *mapping, Datum domain_event)
 
 /*
  * Locks the function until the transaction ends; the subtransaction in which
- * it runs locks it only as long as that lasts.  False: it is not known yet.
+ * it runs locks it only as long as that lasts.
  */
-bool
+void
 domev_mapping_lock(DomevMapping *mapping)
 {
-	if (mapping->call == NULL || !OidIsValid(mapping->call->function.oid))
-		return false;
-	LockDatabaseObject(ProcedureRelationId, mapping->call->function.oid, 0, AccessShareLock);
-	return true;
+	if (mapping->call != NULL && OidIsValid(mapping->call->function.oid))
+		LockDatabaseObject(ProcedureRelationId, mapping->call->function.oid, 0, AccessShareLock);
 }
 
 /* Becomes the function's owner, with nothing of the caller's to spoil. */
@@ -422,7 +420,7 @@ add_result(List *results, HeapTuple tuple, TupleDesc tupdesc, MemoryContext resu
 
 /*
  * Makes sure that mapping->call is the function that the registry names, and
- * that it stays so until the transaction ends: it is locked first, so that
+ * that it stays so until the subtransaction ends: it is locked first, so that
  * nobody can drop it, rename it or give it away, and looked up again if
  * anything has changed until the lock was there.
  */
@@ -655,33 +653,23 @@ check_owner(DomevMapping *mapping, Function *function)
 				 errhint("A superuser, or a role with the privileges of both, can register it anew with domev.alter_mapping(..., function => ...).")));
 }
 
-/* A mapping takes events and publishes by right of its function's owner, whoever emits. */
-void
-domev_mapping_raise_denied(DomevRight right, const char *name, Oid owner)
-{
-	const char *what = right == DOMEV_EMIT ? "event type" : "topic";
-
-	ereport(ERROR,
-			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-			 errmsg("permission denied for %s \"%s\"", what, name),
-			 errdetail("A mapping takes events and publishes by right of its function's owner, role \"%s\".",
-					   GetUserNameFromId(owner, false)),
-			 errhint("It may after %s.", domev_right_grant(right, name, owner))));
-}
-
 /* ----------------------------------------------------------------
  *		Registration
  * ----------------------------------------------------------------
  */
 
-/* May the function's owner have a mapping of this event type, to this topic (NULL: none)? */
+/*
+ * May the function's owner have a mapping of this event type, to this topic
+ * (NULL: none)?  It takes events and publishes by right of its function's owner,
+ * whoever emits.
+ */
 void
 domev_mapping_check_rights(const char *event_type, const char *topic, Oid owner)
 {
 	if (!domev_right_is_had(DOMEV_EMIT, event_type, owner))
-		domev_mapping_raise_denied(DOMEV_EMIT, event_type, owner);
+		domev_right_raise_denied(DOMEV_EMIT, event_type, owner);
 	if (topic != NULL && !domev_right_is_had(DOMEV_PUBLISH, topic, owner))
-		domev_mapping_raise_denied(DOMEV_PUBLISH, topic, owner);
+		domev_right_raise_denied(DOMEV_PUBLISH, topic, owner);
 }
 
 /*
@@ -735,7 +723,10 @@ domev_mapping_advise(const char *name)
 	if (DOMEV_SQL_FUNCTIONS_KEEP_PLANS || !function.in_sql)
 		return;
 
-	/* Planning runs immutable functions, of which nothing must be left, either: see translation.c. */
+	/*
+	 * Planning runs immutable functions, of which nothing must be left,
+	 * either: see translation.c.
+	 */
 	BeginInternalSubTransaction(NULL);
 	PG_TRY();
 	{

@@ -14,10 +14,9 @@
 #include "registry.h"
 
 extern bool domev_mapping_running(void);
-extern bool domev_mapping_lock(DomevMapping *mapping);
+extern void domev_mapping_lock(DomevMapping *mapping);
 extern List *domev_mapping_run(DomevMapping *mapping, Datum domain_event);
 
-extern void domev_mapping_raise_denied(DomevRight right, const char *name, Oid owner);
 extern void domev_mapping_check_rights(const char *event_type, const char *topic, Oid owner);
 extern char *domev_mapping_check_function(const char *function, Oid registrant,
 										  Oid *owner);

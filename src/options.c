@@ -55,6 +55,7 @@ static bool parse_count(const char *s, const char *end, int *count);
 static void check_one_of(const char *name, const char *value, const char *one, const char *other);
 static List *parse_globs(const char *name, const char *value, List **names);
 static text *parse_glob(const char *name, const char **position, char **plain);
+static char *without_escapes(const char *like, int size);
 static void raise_malformed(const char *name, const char *value, const char *hint);
 
 /* Fills options, in the current memory context, from a list of DefElem. */
@@ -244,16 +245,13 @@ parse_glob(const char *name, const char **position, char **plain)
 	const char *s = *position;
 	const char *start;
 	StringInfoData like;
-	StringInfoData literal;
 	bool		is_plain = true;
 	int			needed = 0;		/* up to the last character that is no space */
-	int			literal_needed = 0;
 
 	while (*s == ' ')
 		s++;
 	start = s;
 	initStringInfo(&like);
-	initStringInfo(&literal);
 	for (; *s != '\0' && *s != ','; s++)
 	{
 		bool		space = *s == ' ';
@@ -270,17 +268,29 @@ parse_glob(const char *name, const char **position, char **plain)
 			if (*s == '%' || *s == '_' || *s == '\\')
 				appendStringInfoChar(&like, '\\');
 			appendStringInfoChar(&like, *s);
-			appendStringInfoChar(&literal, *s);
 		}
 		if (!space)
-		{
 			needed = like.len;
-			literal_needed = literal.len;
-		}
 	}
 	if (needed == 0 || s - start > MAX_GLOB)
 		raise_malformed(name, start, hint);
 	*position = s;
-	*plain = is_plain ? pnstrdup(literal.data, literal_needed) : NULL;
+	*plain = is_plain ? without_escapes(like.data, needed) : NULL;
 	return cstring_to_text_with_len(like.data, needed);
+}
+
+/* What a pattern of LIKE without wildcards stands for, palloc'd. */
+static char *
+without_escapes(const char *like, int size)
+{
+	StringInfoData name;
+
+	initStringInfo(&name);
+	for (int i = 0; i < size; i++)
+	{
+		if (like[i] == '\\')
+			i++;
+		appendStringInfoChar(&name, like[i]);
+	}
+	return name.data;
 }

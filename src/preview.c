@@ -109,8 +109,10 @@ describe(const ErrorData *error, const DomevDomainEvent *domain)
 	return psprintf("%s: %s", sqlstate, error->message ? error->message : "");
 }
 
-/* The content of an integration event is shown to whoever may read its topic; the domain event is the caller's own. */
-
+/*
+ * The content of an integration event is shown to whoever may read its topic;
+ * the domain event is the caller's own.
+ */
 static void
 put_row(ReturnSetInfo *rsinfo, const char *mapping, const DomevEvent *event,
 		const char *error, double milliseconds)

@@ -92,7 +92,7 @@ read_topics(Oid role, MemoryContext context)
 	ctl.entrysize = sizeof(Topic);
 	ctl.hcxt = context;
 	topics = hash_create("domev topics at start", 64, &ctl, HASH_ELEM | HASH_STRINGS | HASH_CONTEXT);
-	foreach(lc, domev_catalog_topic_names(NULL))
+	foreach(lc, domev_catalog_topic_names())
 	{
 		Topic	   *topic = hash_search(topics, lfirst(lc), HASH_ENTER, NULL);
 
@@ -113,11 +113,7 @@ check_named(HTAB *topics, List *names, Oid role)
 		Topic	   *topic = strlen(name) <= DOMEV_MAX_NAME ? hash_search(topics, name, HASH_FIND, NULL) : NULL;
 
 		if (topic != NULL && !topic->readable)
-			ereport(ERROR,
-					(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-					 errmsg("permission denied for topic \"%s\"", name),
-					 errdetail("Role \"%s\" may not read it.", GetUserNameFromId(role, false)),
-					 errhint("It may after %s.", domev_right_grant(DOMEV_READ_TOPIC, name, role))));
+			domev_right_raise_denied(DOMEV_READ_TOPIC, name, role);
 	}
 }
 

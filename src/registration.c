@@ -7,9 +7,11 @@
  * mappings, and set_source.  They check as the caller and write as the owner
  * of domev's tables.
  *
- * Writers of the registry wait for each other (one lock, taken first, so
- * they cannot deadlock among themselves) and for nobody else; what they check
- * they read as it is, not as an old snapshot has it.  ON CONFLICT is not to be
+ * Writers of the registry wait for each other (one lock, so they cannot
+ * deadlock among themselves) and for nobody else, but that to drop a topic or
+ * an event type waits for transactions that have used its view, before it
+ * takes that lock.  What they check they read as it is, not as an old snapshot
+ * has it.  ON CONFLICT is not to be
  * had on a user_catalog_table, and not needed under the lock.
  *
  * Copyright (c) 2026, domev contributors
@@ -129,6 +131,7 @@ domev_drop_topic(PG_FUNCTION_ARGS)
 	char	   *user;
 	DomevParams params = {0};
 
+	domev_view_lock(DOMEV_READ_TOPIC, topic);
 	domev_catalog_lock();
 	if ((user = domev_catalog_event_type_using(topic, NULL)) != NULL)
 		report_used("topic", topic, "Event type", user);
@@ -223,6 +226,7 @@ domev_drop_event_type(PG_FUNCTION_ARGS)
 	char	   *user;
 	DomevParams params = {0};
 
+	domev_view_lock(DOMEV_READ_EVENT_TYPE, event_type);
 	domev_catalog_lock();
 	if ((user = domev_catalog_mapping_of(event_type, NULL)) != NULL)
 		report_used("event type", event_type, "Mapping", user);

@@ -221,7 +221,7 @@ static void
 remap_found(Remap *remap, const char *sql, DomevParams *params)
 {
 	DomevCaller caller;
-	Portal		portal;
+	Portal volatile portal = NULL;
 
 	domev_registry_pin();
 	PG_TRY();
@@ -253,11 +253,16 @@ remap_found(Remap *remap, const char *sql, DomevParams *params)
 		domev_statement_leave(&caller);
 		SPI_finish();
 	}
-	PG_FINALLY();
+	PG_CATCH();
 	{
+		/* PostgreSQL does not drop those that are active. */
+		if (portal != NULL && portal->status == PORTAL_ACTIVE)
+			MarkPortalFailed(portal);
 		domev_registry_unpin();
+		PG_RE_THROW();
 	}
 	PG_END_TRY();
+	domev_registry_unpin();
 }
 
 static void

@@ -48,15 +48,19 @@ domev_remnant_watch(DomevRemnant *remnant)
 }
 
 /*
- * Each portal has a memory context that is put at the head of its siblings:
+ * False, too, when nothing was watched.  Each portal has a memory context that is put at the head of its siblings:
  * those that were made since, and are still there, are before the marker.
  */
 bool
 domev_remnant_is_left(DomevRemnant *remnant)
 {
-	bool		portal_left = MemoryContextGetParent(remnant->marker)->firstchild != remnant->marker;
+	bool		portal_left;
 
+	if (remnant->marker == NULL)
+		return false;
+	portal_left = MemoryContextGetParent(remnant->marker)->firstchild != remnant->marker;
 	MemoryContextDelete(remnant->marker);
+	remnant->marker = NULL;
 	return portal_left || utility_used || TransactionIdIsValid(GetCurrentTransactionIdIfAny());
 }
 

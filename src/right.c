@@ -9,8 +9,8 @@
  * each time, so that one that was made anew, by a restore perhaps, counts.
  *
  * A backend that emits asks as the catalogs are now, a walsender as they were
- * at the event that is decoded.  Nothing here raises an error when a view or
- * a role is not there: nobody but a superuser has a right then.
+ * at the event that is decoded.  No question raises an error when a view or a
+ * role is not there: nobody but a superuser has a right then.
  *
  * Copyright (c) 2026, domev contributors
  *
@@ -40,11 +40,12 @@ static const struct
 	const char *schema;
 	AclMode		mode;
 	const char *privilege;
+	const char *verb;
 }			rights[] = {
-	[DOMEV_EMIT] = {DOMEV_EVENT_SCHEMA, ACL_INSERT, "INSERT"},
-	[DOMEV_READ_EVENT_TYPE] = {DOMEV_EVENT_SCHEMA, ACL_SELECT, "SELECT"},
-	[DOMEV_PUBLISH] = {DOMEV_TOPIC_SCHEMA, ACL_INSERT, "INSERT"},
-	[DOMEV_READ_TOPIC] = {DOMEV_TOPIC_SCHEMA, ACL_SELECT, "SELECT"},
+	[DOMEV_EMIT] = {DOMEV_EVENT_SCHEMA, ACL_INSERT, "INSERT", "emit"},
+	[DOMEV_READ_EVENT_TYPE] = {DOMEV_EVENT_SCHEMA, ACL_SELECT, "SELECT", "read"},
+	[DOMEV_PUBLISH] = {DOMEV_TOPIC_SCHEMA, ACL_INSERT, "INSERT", "publish to"},
+	[DOMEV_READ_TOPIC] = {DOMEV_TOPIC_SCHEMA, ACL_SELECT, "SELECT", "read"},
 };
 
 /* Begins to count changes, once in a process: the callbacks cannot be taken back. */
@@ -91,9 +92,9 @@ domev_right_is_had(DomevRight right, const char *name, Oid role)
 	Oid			view = domev_right_view(right, name);
 	bool		missing = false;
 
-	if (!OidIsValid(view))
-		return superuser_arg(role);
-	return pg_class_aclcheck_ext(view, role, rights[right].mode, &missing) == ACLCHECK_OK;
+	if (OidIsValid(view) && pg_class_aclcheck_ext(view, role, rights[right].mode, &missing) == ACLCHECK_OK)
+		return true;
+	return (!OidIsValid(view) || missing) && superuser_arg(role);
 }
 
 /* The same with what was found before.  The caller has seen to invalidations. */
@@ -134,11 +135,20 @@ domev_right_reads_event(const DomevEvent *event, Oid role)
 		domev_right_is_had(DOMEV_READ_EVENT_TYPE, pnstrdup(event->event_type.data, event->event_type.size), role);
 }
 
-/* The statement that would give the right, for a hint; palloc'd. */
-char *
-domev_right_grant(DomevRight right, const char *name, Oid role)
+/* Says what the role lacks, and how it can be given. */
+void
+domev_right_raise_denied(DomevRight right, const char *name, Oid role)
 {
-	return psprintf("GRANT %s ON %s TO %s", rights[right].privilege,
-					quote_qualified_identifier(rights[right].schema, name),
-					quote_identifier(GetUserNameFromId(role, false)));
+	bool		of_topic = right == DOMEV_PUBLISH || right == DOMEV_READ_TOPIC;
+	char	   *role_name = GetUserNameFromId(role, false);
+
+	ereport(ERROR,
+			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			 errmsg("permission denied for %s \"%s\"", of_topic ? "topic" : "event type", name),
+			 errdetail("Role \"%s\" may not %s it.", role_name, rights[right].verb),
+			 OidIsValid(domev_right_view(right, name)) ?
+			 errhint("It may after GRANT %s ON %s TO %s.", rights[right].privilege,
+					 quote_qualified_identifier(rights[right].schema, name), quote_identifier(role_name)) :
+			 errhint("The view that bears the right is missing; domev.%s makes it anew.",
+					 of_topic ? "alter_topic" : "alter_event_type")));
 }

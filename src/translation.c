@@ -27,8 +27,7 @@
 
 #include "compat.h"
 
-static void end_subtransaction(DomevMapping *mapping, MemoryContext context, ResourceOwner owner,
-							   bool roll_back);
+static void end_subtransactions(int level, bool two, bool roll_back);
 static List *run_mapping(DomevMapping *mapping, const DomevDomainEvent *domain, Datum datum);
 static bool may_be_recorded(int sqlerrcode);
 static void mapping_context(void *arg);
@@ -87,56 +86,62 @@ domev_translation_try(DomevMapping *mapping, const DomevDomainEvent *domain,
 {
 	MemoryContext context = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
+	int			level = GetCurrentTransactionNestLevel();
 	volatile bool succeeded = true;
-	bool		locked = domev_mapping_lock(mapping);
-	DomevRemnant remnant;
+	DomevRemnant remnant = {NULL};
 
-	/*
-	 * At COMMIT and PREPARE there must be another one around it: PostgreSQL
-	 * asserts that what a subtransaction is rolled back to is not ending.
-	 */
-	if (mapping->deferred)
-		BeginInternalSubTransaction(NULL);
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(context);
-	domev_remnant_watch(&remnant);
+	/* Before, not to be locked anew for each event; after, as it may be another one now. */
+	domev_mapping_lock(mapping);
 	PG_TRY();
 	{
+		/*
+		 * At COMMIT and PREPARE there must be another one around it:
+		 * PostgreSQL asserts that what a subtransaction is rolled back to is
+		 * not ending.
+		 */
+		if (mapping->deferred)
+			BeginInternalSubTransaction(NULL);
+		BeginInternalSubTransaction(NULL);
+		MemoryContextSwitchTo(context);
+		domev_remnant_watch(&remnant);
 		*translations = run_mapping(mapping, domain, datum);
+		end_subtransactions(level, mapping->deferred, domev_remnant_is_left(&remnant));
 	}
 	PG_CATCH();
 	{
 		/*
-		 * The subtransaction must go even if the error goes on, or another
-		 * one comes when this one is copied: who catches it ends his own.
+		 * They must go even if the error goes on, or another one comes when
+		 * this one is copied: who catches it ends his own.
 		 */
 		(void) domev_remnant_is_left(&remnant);
-		end_subtransaction(mapping, context, owner, true);
+		end_subtransactions(level, mapping->deferred, true);
+		MemoryContextSwitchTo(context);
 		*error = CopyErrorData();
 		FlushErrorState();
 		succeeded = false;
 	}
 	PG_END_TRY();
-	if (succeeded)
-		end_subtransaction(mapping, context, owner, domev_remnant_is_left(&remnant));
-	if (!locked)
-		(void) domev_mapping_lock(mapping);
+	MemoryContextSwitchTo(context);
+	CurrentResourceOwner = owner;
+	domev_mapping_lock(mapping);
 	if (!succeeded && !may_be_recorded((*error)->sqlerrcode))
 		ReThrowError(*error);
 	return succeeded;
 }
 
+/* Those that there are.  In the outer one of two nothing was done. */
 static void
-end_subtransaction(DomevMapping *mapping, MemoryContext context, ResourceOwner owner, bool roll_back)
+end_subtransactions(int level, bool two, bool roll_back)
 {
-	if (roll_back)
-		RollbackAndReleaseCurrentSubTransaction();
-	else
+	if (GetCurrentTransactionNestLevel() == level + (two ? 2 : 1))
+	{
+		if (roll_back)
+			RollbackAndReleaseCurrentSubTransaction();
+		else
+			ReleaseCurrentSubTransaction();
+	}
+	if (GetCurrentTransactionNestLevel() > level)
 		ReleaseCurrentSubTransaction();
-	if (mapping->deferred)
-		ReleaseCurrentSubTransaction();
-	MemoryContextSwitchTo(context);
-	CurrentResourceOwner = owner;
 }
 
 /* In the subtransaction.  Strings may be the domain event's or the registry's. */
@@ -307,10 +312,10 @@ result_topic(DomevMapping *mapping, DomevIntegrationEvent *result)
 				 errmsg("topic \"%s\" does not exist", name),
 				 errhint("Register it with domev.create_topic; domev.topics lists those that exist.")));
 	if (topic != mapping->last_topic)
-		memset(&mapping->may_publish, 0, sizeof(DomevRightMark));
+		mapping->may_publish.role = InvalidOid;
 	mapping->last_topic = topic;
 	if (!domev_right_is_known(&mapping->may_publish, DOMEV_PUBLISH, name, mapping->owner))
-		domev_mapping_raise_denied(DOMEV_PUBLISH, name, mapping->owner);
+		domev_right_raise_denied(DOMEV_PUBLISH, name, mapping->owner);
 	return topic;
 }
 

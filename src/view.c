@@ -26,8 +26,8 @@
 #include "catalog/pg_class.h"
 #include "catalog/pg_extension.h"
 #include "commands/extension.h"
-#include "right.h"
 #include "statement.h"
+#include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "view.h"
 
@@ -96,6 +96,19 @@ domev_view_mend_event_type(const char *event_type)
 {
 	if (!OidIsValid(domev_right_view(DOMEV_READ_EVENT_TYPE, event_type)))
 		domev_view_create_event_type(event_type);
+}
+
+/*
+ * What drops a view must wait for whoever has used it: before it makes others
+ * wait.
+ */
+void
+domev_view_lock(DomevRight right, const char *name)
+{
+	Oid			view = domev_right_view(right, name);
+
+	if (OidIsValid(view))
+		LockRelationOid(view, AccessExclusiveLock);
 }
 
 /* Refused, by PostgreSQL, when somebody's view depends on it. */
