@@ -70,7 +70,10 @@ domev_view_create_event_type(const char *event_type)
 	bind_to_extension(domev_right_view(DOMEV_READ_EVENT_TYPE, event_type));
 }
 
-/* DROP EXTENSION drops the view as well. */
+/*
+ * DROP EXTENSION drops the view as well.  If the script of another extension
+ * registers, the view is that one's no more than the registry's row is.
+ */
 static void
 bind_to_extension(Oid view)
 {
@@ -79,6 +82,7 @@ bind_to_extension(Oid view)
 
 	ObjectAddressSet(dependent, RelationRelationId, view);
 	ObjectAddressSet(extension, ExtensionRelationId, get_extension_oid(DOMEV_SCHEMA, false));
+	deleteDependencyRecordsForClass(RelationRelationId, view, ExtensionRelationId, DEPENDENCY_EXTENSION);
 	recordDependencyOn(&dependent, &extension, DEPENDENCY_AUTO_EXTENSION);
 	CommandCounterIncrement();
 }

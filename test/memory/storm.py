@@ -55,7 +55,7 @@ class Writer(threading.Thread):
 
     def work(self, connection):
         cursor = connection.cursor()
-        cursor.execute("LOAD 'domev'")  # a library whose start fails in the middle cannot be started again in the session (control.py)
+        cursor.execute("LOAD 'domev'; LOAD 'plpgsql'")  # a library whose start fails in the middle cannot be started again in the session (control.py)
         cursor.execute(f"SET domev_fail.seed = {self.chance.randrange(1, 2**31)}")
         cursor.execute("; ".join(f"SET domev_fail.{name} = {value}" for name, value in self.settings.items()) or "SELECT 1")
         self.pid = connection.get_backend_pid()
@@ -151,6 +151,7 @@ class Reader(threading.Thread):
         self.connection = server.connect(DATABASE, connection_factory=psycopg2.extras.LogicalReplicationConnection)
         self.slot, self.options = slot, options
         self.received = 0
+        self.first = threading.Event()  # received, or over
         self.error = None
 
     def run(self):
@@ -160,9 +161,11 @@ class Reader(threading.Thread):
             cursor.consume_stream(self.take)
         except psycopg2.Error as error:
             self.error = error
+        self.first.set()
 
     def take(self, message):
         self.received += 1
+        self.first.set()
 
 
 def send(server, seed, interrupts):
@@ -177,7 +180,11 @@ def send(server, seed, interrupts):
         reader = Reader(server, "large", chance.choice(({}, {"format": "protobuf"}, {"scope": "external"})))
         pid = reader.connection.get_backend_pid()
         reader.start()
-        time.sleep(chance.choice((0.02, 0.1, 0.4)) * chance.random())
+        if chance.random() < 0.7:
+            reader.first.wait(5)
+            time.sleep(0.05 * chance.random())
+        else:
+            time.sleep(0.1 * chance.random())
         interrupt(cursor, chance, pid)
         reader.join(20)
         counts["before the first event" if reader.received == 0 else "in between" if reader.received < total else "after the last"] += 1
