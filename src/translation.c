@@ -27,6 +27,7 @@
 
 #include "compat.h"
 
+static ErrorData *copy_error(int level, bool two);
 static void end_subtransactions(int level, bool two, bool roll_back);
 static List *run_mapping(DomevMapping *mapping, const DomevDomainEvent *domain, Datum datum);
 static bool may_be_recorded(int sqlerrcode);
@@ -109,15 +110,12 @@ domev_translation_try(DomevMapping *mapping, const DomevDomainEvent *domain,
 	}
 	PG_CATCH();
 	{
-		/*
-		 * They must go even if the error goes on, or another one comes when
-		 * this one is copied: who catches it ends his own.
-		 */
+		/* They must go even if the error goes on: who catches it ends his own. */
 		(void) domev_remnant_is_left(&remnant);
-		end_subtransactions(level, mapping->deferred, true);
 		MemoryContextSwitchTo(context);
-		*error = CopyErrorData();
+		*error = copy_error(level, mapping->deferred);
 		FlushErrorState();
+		end_subtransactions(level, mapping->deferred, true);
 		succeeded = false;
 	}
 	PG_END_TRY();
@@ -127,6 +125,29 @@ domev_translation_try(DomevMapping *mapping, const DomevDomainEvent *domain,
 	if (!succeeded && !may_be_recorded((*error)->sqlerrcode))
 		ReThrowError(*error);
 	return succeeded;
+}
+
+/*
+ * The error, palloc'd, before the subtransactions end: if it was thrown again,
+ * parts of it are in their memory.  They end as well when there is no memory
+ * for the copy.
+ */
+static ErrorData *
+copy_error(int level, bool two)
+{
+	ErrorData  *error = NULL;
+
+	PG_TRY();
+	{
+		error = CopyErrorData();
+	}
+	PG_CATCH();
+	{
+		end_subtransactions(level, two, true);
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+	return error;
 }
 
 /* Those that there are.  In the outer one of two nothing was done. */

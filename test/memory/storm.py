@@ -177,7 +177,7 @@ def send(server, seed, interrupts):
     cursor = server.connect(DATABASE).cursor()
     counts = {"before the first event": 0, "in between": 0, "after the last": 0}
     for _ in range(interrupts):
-        reader = Reader(server, "large", chance.choice(({}, {"format": "protobuf"}, {"scope": "external"})))
+        reader = Reader(server, "large", chance.choice(({}, {"format": "protobuf"}, {"topics": "r*"})))
         pid = reader.connection.get_backend_pid()
         reader.start()
         if chance.random() < 0.7:
