@@ -57,6 +57,11 @@ SELECT domev.emit('looked up', 'x') IS NOT NULL AS emitted;
 SELECT * FROM predicate_locks WHERE relation::text !~ 'looked_up';
 SELECT count(*) > 0 AS reads FROM predicate_locks WHERE relation::text ~ 'looked_up';
 COMMIT;
+-- who repeats an id reads the row that claimed it, at most, but not its neighbours, where others claim theirs
+BEGIN ISOLATION LEVEL SERIALIZABLE;
+SELECT domev.emit('row', 'x', event_id => '00000000-0000-0000-0000-000000000001');
+SELECT * FROM predicate_locks WHERE locktype <> 'tuple';
+COMMIT;
 
 SET client_min_messages = warning;
 SELECT pg_drop_replication_slot('tx_serializable');

@@ -73,6 +73,7 @@ typedef struct Code
 
 /* The pages of domev.so, when it is there, and the end of the stack. */
 static Code domev = {0, 0};
+static Code utility = {0, 0};	/* PostgreSQL's standard_ProcessUtility */
 static uintptr_t stack_end = 0;
 
 /*
@@ -122,6 +123,7 @@ static void *failing_realloc(MemoryContext context, void *pointer, Size size);
 static const MemoryContextMethods *original_of(MemoryContext context);
 static bool must_fail(Layer where);
 static void find_spared(void);
+static Code find_function(const char *name);
 static bool is_to_fail(void);
 static bool is_in(uintptr_t address, const Code *code);
 static int	find_domev(struct dl_phdr_info *info, size_t size, void *arg);
@@ -280,11 +282,16 @@ must_fail(Layer where)
 	return result;
 }
 
-/* Is there a function of domev among the callers, and none in between that is to be spared? */
+/*
+ * Is there a function of domev among the callers, and none in between that is
+ * to be spared?  Its hook for utility statements, which is above all of them,
+ * does not count.
+ */
 static bool
 is_to_fail(void)
 {
 	uintptr_t  *frame = __builtin_frame_address(0);
+	bool		hooked = false;
 
 	if (domev.end == 0)
 		dl_iterate_phdr(find_domev, NULL);
@@ -300,8 +307,9 @@ is_to_fail(void)
 				(spared[i].if_domev_calls || !is_in(caller[1], &domev)))
 				return false;
 		}
-		if (!anywhere && is_in(frame[1], &domev))
+		if (!anywhere && !hooked && is_in(frame[1], &domev))
 			return true;
+		hooked = is_in(frame[1], &utility);
 		frame = caller;
 	}
 	return anywhere;
@@ -317,16 +325,21 @@ static void
 find_spared(void)
 {
 	for (int i = 0; i < lengthof(spared); i++)
-	{
-		void	   *function = dlsym(RTLD_DEFAULT, spared[i].name);
-		Dl_info		info;
-		ElfW(Sym) * symbol;
+		spared[i].code = find_function(spared[i].name);
+	utility = find_function("standard_ProcessUtility");
+}
 
-		if (function == NULL || dladdr1(function, &info, (void **) &symbol, RTLD_DL_SYMENT) == 0)
-			elog(FATAL, "there is no function %s to be spared", spared[i].name);
-		spared[i].code.start = (uintptr_t) function;
-		spared[i].code.end = (uintptr_t) function + symbol->st_size;
-	}
+/* One of PostgreSQL's. */
+static Code
+find_function(const char *name)
+{
+	void	   *function = dlsym(RTLD_DEFAULT, name);
+	Dl_info		info;
+	ElfW(Sym) * symbol;
+
+	if (function == NULL || dladdr1(function, &info, (void **) &symbol, RTLD_DL_SYMENT) == 0)
+		elog(FATAL, "there is no function %s", name);
+	return (Code) {(uintptr_t) function, (uintptr_t) function + symbol->st_size};
 }
 
 static int
