@@ -37,6 +37,7 @@
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
+#include "utils/uuid.h"
 
 #include "compat.h"
 
@@ -70,11 +71,17 @@ enum
 };
 enum
 {
+	IDEMPOTENCY_EVENT_ID = 1, IDEMPOTENCY_EVENT_TYPE
+};
+enum
+{
 	MESSAGE_KEY_ONLY_ROW = 1, MESSAGE_KEY_KEY
 };
 
 static bool scan_begin(CatalogScan *scan, const char *table, const char *index,
 					   AttrNumber attnum, const char *key, Snapshot snapshot);
+static bool scan_begin_key(CatalogScan *scan, const char *table, const char *index,
+						   ScanKey key, Snapshot snapshot);
 static bool exists_now(Oid relid);
 static HeapTuple scan_next(CatalogScan *scan);
 static void scan_end(CatalogScan *scan);
@@ -310,6 +317,24 @@ domev_catalog_message_key(Snapshot snapshot, uint8 *key)
 	return found;
 }
 
+/* The event type for which the id was claimed, palloc'd; NULL: it is not. */
+char *
+domev_catalog_claim(const pg_uuid_t *event_id)
+{
+	CatalogScan scan;
+	ScanKeyData key;
+	HeapTuple	tuple;
+	char	   *event_type = NULL;
+
+	ScanKeyInit(&key, IDEMPOTENCY_EVENT_ID, BTEqualStrategyNumber, F_UUID_EQ, UUIDPGetDatum(event_id));
+	if (!scan_begin_key(&scan, "idempotency", "idempotency_pkey", &key, NULL))
+		return NULL;
+	if ((tuple = scan_next(&scan)) != NULL)
+		event_type = get_string(&scan, tuple, IDEMPOTENCY_EVENT_TYPE);
+	scan_end(&scan);
+	return event_type;
+}
+
 /* ----------------------------------------------------------------
  *		Scans
  * ----------------------------------------------------------------
@@ -328,8 +353,20 @@ static bool
 scan_begin(CatalogScan *scan, const char *table, const char *index, AttrNumber attnum,
 		   const char *key, Snapshot snapshot)
 {
-	bool		decoding = HistoricSnapshotActive();
 	ScanKeyData scankey;
+
+	/* The names collate "C", whatever the database does. */
+	if (key != NULL)
+		ScanKeyEntryInitialize(&scankey, 0, attnum, BTEqualStrategyNumber, InvalidOid,
+							   C_COLLATION_OID, F_TEXTEQ, CStringGetTextDatum(key));
+	return scan_begin_key(scan, table, index, key ? &scankey : NULL, snapshot);
+}
+
+static bool
+scan_begin_key(CatalogScan *scan, const char *table, const char *index, ScanKey key,
+			   Snapshot snapshot)
+{
+	bool		decoding = HistoricSnapshotActive();
 	Oid			relid = domev_catalog_table(table);
 	Oid			indexid = index && !decoding ? domev_catalog_table(index) : InvalidOid;
 
@@ -344,12 +381,6 @@ scan_begin(CatalogScan *scan, const char *table, const char *index, AttrNumber a
 	}
 	else
 		scan->table = domev_catalog_open(table, AccessShareLock);
-	if (key != NULL)
-	{
-		/* The names collate "C", whatever the database does. */
-		ScanKeyEntryInitialize(&scankey, 0, attnum, BTEqualStrategyNumber, InvalidOid,
-							   C_COLLATION_OID, F_TEXTEQ, CStringGetTextDatum(key));
-	}
 
 	/*
 	 * An MVCC snapshot would take predicate locks in a serializable
@@ -361,7 +392,7 @@ scan_begin(CatalogScan *scan, const char *table, const char *index, AttrNumber a
 	if (!decoding)
 		scan->snapshot = RegisterSnapshot(snapshot ? snapshot : GetCatalogSnapshot(RelationGetRelid(scan->table)));
 	scan->desc = systable_beginscan(scan->table, indexid, OidIsValid(indexid),
-									decoding ? snapshot : SnapshotAny, key ? 1 : 0, &scankey);
+									decoding ? snapshot : SnapshotAny, key ? 1 : 0, key);
 	return true;
 }
 

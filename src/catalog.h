@@ -15,6 +15,7 @@
 #include "storage/lockdefs.h"
 #include "utils/relcache.h"
 #include "utils/snapshot.h"
+#include "utils/uuid.h"
 
 /* A row of domev.topics. */
 typedef struct DomevTopic
@@ -61,6 +62,7 @@ extern DomevMappingRow *domev_catalog_mapping(const char *name, Snapshot snapsho
 extern char *domev_catalog_event_type_using(const char *topic, Snapshot snapshot);
 extern char *domev_catalog_mapping_using(const char *topic, Snapshot snapshot);
 extern char *domev_catalog_mapping_of(const char *event_type, Snapshot snapshot);
+extern char *domev_catalog_claim(const pg_uuid_t *event_id);
 extern char *domev_catalog_source(Snapshot snapshot);
 extern bool domev_catalog_source_is_set(void);
 extern bool domev_catalog_message_key(Snapshot snapshot, uint8 *key);

@@ -233,14 +233,15 @@ bool
 domev_outbox_claim(const pg_uuid_t *event_id, const char *event_type)
 {
 	DomevParams params = {0};
+	char	   *claimed_for;
 
 	domev_params_add(&params, UUIDOID, UUIDPGetDatum(event_id), false);
 	domev_params_add_string(&params, event_type);
 	if (domev_statement_execute("INSERT INTO domev.idempotency (event_id, event_type) VALUES ($1, $2)"
 								" ON CONFLICT DO NOTHING", &params) == 1)
 		return true;
-	if (domev_statement_execute("SELECT FROM domev.idempotency WHERE event_id OPERATOR(pg_catalog.=) $1"
-								" AND event_type OPERATOR(pg_catalog.<>) $2", &params) == 1)
+	claimed_for = domev_catalog_claim(event_id);
+	if (claimed_for != NULL && strcmp(claimed_for, event_type) != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNIQUE_VIOLATION),
 				 errmsg("event id %s is that of an event of another type",
