@@ -13,6 +13,8 @@ HOLD = "hold"  # no answer, until the policy changes
 DROP = "drop"  # the connection is closed; the event is not safe
 DROP_SAFE = "drop, safe"  # the connection is closed; the event is safe, but nobody was told
 
+SETTLING = 60  # seconds for the connections of a dead publisher to end, on a machine that does much else
+
 
 class Delivery:
     """One arrival of one event."""
@@ -92,9 +94,9 @@ class Broker:
         # Connections are accepted in their order: when ours is, all of the dead are.
         with socket.create_connection(("127.0.0.1", self.port)):
             with self._changed:
-                quiet = self._changed.wait_for(lambda: self._accepted > before, 10)
+                quiet = self._changed.wait_for(lambda: self._accepted > before, SETTLING)
         with self._changed:
-            quiet = quiet and self._changed.wait_for(lambda: self._open == 0, 10)
+            quiet = quiet and self._changed.wait_for(lambda: self._open == 0, SETTLING)
             self.run = run
         self._hurry.clear()
         return quiet
