@@ -46,7 +46,8 @@ typedef struct CatalogScan
 {
 	Relation	table;
 	SysScanDesc desc;
-	Snapshot	snapshot;		/* registered; NULL: the scan's own */
+	Snapshot	snapshot;		/* that the rows have to be visible to */
+	bool		registered;
 } CatalogScan;
 
 /* The columns, in the order of sql/domev.sql. */
@@ -383,16 +384,16 @@ scan_begin_key(CatalogScan *scan, const char *table, const char *index, ScanKey 
 		scan->table = domev_catalog_open(table, AccessShareLock);
 
 	/*
-	 * An MVCC snapshot would take predicate locks in a serializable
-	 * transaction, which PostgreSQL's own catalogs do not: then whoever emits
-	 * would conflict with whoever registers.  So all versions are scanned,
-	 * and scan_next() asks the snapshot.
+	 * An MVCC snapshot, a historic one as well, would take predicate locks in
+	 * a serializable transaction, which PostgreSQL's own catalogs do not:
+	 * then whoever emits would conflict with whoever registers.  So all
+	 * versions are scanned, and scan_next() asks the snapshot.
 	 */
-	scan->snapshot = NULL;
-	if (!decoding)
-		scan->snapshot = RegisterSnapshot(snapshot ? snapshot : GetCatalogSnapshot(RelationGetRelid(scan->table)));
-	scan->desc = systable_beginscan(scan->table, indexid, OidIsValid(indexid),
-									decoding ? snapshot : SnapshotAny, key ? 1 : 0, key);
+	scan->snapshot = snapshot ? snapshot : GetCatalogSnapshot(RelationGetRelid(scan->table));
+	scan->registered = !decoding;
+	if (scan->registered)
+		scan->snapshot = RegisterSnapshot(scan->snapshot);
+	scan->desc = systable_beginscan(scan->table, indexid, OidIsValid(indexid), SnapshotAny, key ? 1 : 0, key);
 	return true;
 }
 
@@ -423,7 +424,7 @@ scan_next(CatalogScan *scan)
 	do
 	{
 		tuple = systable_getnext(scan->desc);
-	} while (tuple != NULL && scan->snapshot != NULL &&
+	} while (tuple != NULL &&
 			 !table_tuple_satisfies_snapshot(scan->table, scan->desc->slot, scan->snapshot));
 	return tuple;
 }
@@ -433,7 +434,7 @@ static void
 scan_end(CatalogScan *scan)
 {
 	systable_endscan(scan->desc);
-	if (scan->snapshot != NULL)
+	if (scan->registered)
 		UnregisterSnapshot(scan->snapshot);
 	table_close(scan->table, AccessShareLock);
 }

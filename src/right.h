@@ -42,6 +42,6 @@ extern bool domev_right_is_known(DomevRightMark *mark, DomevRight right, const c
 extern Oid	domev_right_view(DomevRight right, const char *name);
 extern bool domev_right_reads_all(Oid role);
 extern bool domev_right_reads_event(const DomevEvent *event, Oid role);
-extern void domev_right_raise_denied(DomevRight right, const char *name, Oid role) pg_attribute_noreturn();
+extern void domev_right_raise_denied(DomevRight right, const char *name, Oid role);
 
 #endif							/* DOMEV_RIGHT_H */

@@ -8,7 +8,6 @@ saved; a slot ahead of all that was acknowledged.
 
 import hashlib
 import json
-import os
 import zlib
 from dataclasses import dataclass, fields
 
