@@ -28,6 +28,7 @@
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_collation.h"
+#include "catalog/pg_namespace.h"
 #include "catalog/pg_type.h"
 #include "storage/lmgr.h"
 #include "utils/array.h"
@@ -119,12 +120,15 @@ domev_catalog_open(const char *table, LOCKMODE lockmode)
 
 /*
  * What writers of the registry do first: they wait for each other.  Held until
- * the transaction ends; emit and the output plugin do not wait for it.
+ * the transaction ends; emit and the output plugin do not wait for it.  Not a
+ * lock on a table: who waits for it has a snapshot, for the end of which REINDEX
+ * CONCURRENTLY waits while it has the table.
  */
 void
 domev_catalog_lock(void)
 {
-	table_close(domev_catalog_open("topics", ShareRowExclusiveLock), NoLock);
+	LockDatabaseObject(NamespaceRelationId, get_namespace_oid(DOMEV_SCHEMA, false), 0,
+					   ShareRowExclusiveLock);
 }
 
 /* The oid of one of domev's types. */

@@ -18,6 +18,7 @@
  */
 #include "postgres.h"
 
+#include "access/table.h"
 #include "access/xact.h"
 #include "argument.h"
 #include "catalog/pg_type.h"
@@ -179,7 +180,16 @@ remap_start(FunctionCallInfo fcinfo, const char *mapping, bool dry_run, Remap *r
 	if (dry_run)
 		domev_emit_check_trial();
 	else
+	{
 		domev_emit_check_circumstances(false);
+
+		/*
+		 * What will be written is locked before it is read: REINDEX comes
+		 * before or after, not in between.
+		 */
+		table_close(domev_catalog_open("failed_mapping", RowExclusiveLock), NoLock);
+		table_close(domev_catalog_open("remapped", RowExclusiveLock), NoLock);
+	}
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	memset(remap, 0, sizeof(Remap));
 	remap->dry_run = dry_run;
