@@ -45,7 +45,7 @@ SELECT domev.create_mapping('imm', 'imm', 'public.reads', 'out'), domev.create_m
 MAKE_SLOT = f"SELECT pg_create_logical_replication_slot('{SLOT}', 'domev')"
 
 READ_SLOT = f"""SELECT e->>'id', e->>'causationid', e->>'type', e->>'subject', e->>'aggregateversion'
-    FROM (SELECT data::jsonb AS e FROM pg_logical_slot_get_changes('{SLOT}', NULL, 5000)) AS d"""
+    FROM (SELECT data::jsonb AS e FROM pg_logical_slot_get_changes('{SLOT}', NULL, 20000)) AS d"""
 
 RECEIVED = "CREATE TABLE received (n bigserial, id uuid, causation uuid, type text, subject text, version bigint)"
 COPY_RECEIVED = "COPY received (id, causation, type, subject, version) FROM STDIN"

@@ -327,10 +327,10 @@ class Fuzzer:
                 EXECUTE format('CREATE ROLE %I LOGIN', name); END LOOP; END $$;""")
         self.server.program("psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-h", self.server.socket_dir, "-p", str(self.server.port), "-U", "postgres",
                             "-o", "/dev/null", "-f", os.path.join(HERE, "world.sql"), "postgres")
-        self.sealed = self.server.run("postgres", """
+        self.sealed = [line for line in self.server.run("postgres", """
             SELECT substring(data FROM 'content:(.*)$') FROM pg_logical_slot_get_changes('sealed', NULL, NULL) WHERE data LIKE 'message:%';
             SELECT pg_drop_replication_slot('sealed');
-            SELECT pg_create_logical_replication_slot('fuzz', 'domev');""").encode().splitlines()[:5]
+            SELECT pg_create_logical_replication_slot('fuzz', 'domev');""").encode().splitlines() if line.startswith(b"{")]
         if not self.settings:
             self.look_around()
 
