@@ -70,6 +70,10 @@ sub check_gone
 	my $name = $session->{name};
 
 	wait_until("$name is gone", sub { return $node->safe_psql('postgres', "SELECT count(*) FROM pg_stat_activity WHERE application_name = '$name'") eq '0' });
+
+	# a session leaves the view a moment before its locks are free
+	wait_until("$name has no locks", sub { return $node->safe_psql('postgres', q{SELECT count(*) FROM pg_locks WHERE pid IS NOT NULL AND pid <> pg_backend_pid()
+		AND NOT EXISTS (SELECT FROM pg_stat_activity AS a WHERE a.pid = pg_locks.pid)}) eq '0' });
 	is($node->safe_psql('postgres', q{SELECT (SELECT count(*) FROM domev.deferred), (SELECT count(*) FROM domev.idempotency), (SELECT count(*) FROM domev.failed_mapping),
 		(SELECT count(*) FROM domev.outbox), (SELECT count(*) FROM pg_locks WHERE pid NOT IN (SELECT pid FROM pg_stat_activity WHERE backend_type <> 'client backend' OR application_name = 'holder')
 			AND pid <> pg_backend_pid())}), '0|0|0|0|0', "$name: no row, id, failure, or lock");
