@@ -29,6 +29,10 @@ source "$here/../setup.sh"
 reports=/tmp/domev-memory/reports/$kind
 sanitizer_logs='' # where the sanitizers and valgrind write to, each process a file of its own
 
+# Tests that a server with assertions cannot run: bad_options catches errors of the functions that read slots in the midst of a transaction,
+# and PostgreSQL gives a slot back only at its end.
+unfit='bad_options'
+
 # What a server says when it finds something, or dies of it, or has not given back what it took.
 signs='TRAP:|problem in alloc set|detected write past chunk|bogus aset link|terminated by signal|PANIC:|runtime error:|AddressSanitizer'
 signs+='|(reference|refcount|file|buffer pin|snapshot|lock) leak|still referenced|leaked'
@@ -52,6 +56,9 @@ prepare_kind() {
 suite() { # SUITE
 	local name=${1%%:*} files='' log=$work/suite.log rc=0 arguments=(REGRESS= ISOLATION= TAP_TESTS=)
 	case $1 in *:*) files=$(tr , ' ' <<<"${1#*:}") ;; esac
+	if [ "$1" = regress ]; then
+		files=$(cd "$copy/test/sql" && ls ./*.sql | sed 's,^\./,,; s,\.sql$,,' | grep -vxF "$unfit" | tr '\n' ' ')
+	fi
 	case $name in
 		regress) arguments=(ISOLATION= TAP_TESTS= ${files:+"REGRESS=$files"}) ;;
 		isolation) arguments=(REGRESS= TAP_TESTS= ${files:+"ISOLATION=$files"}) ;;
@@ -122,21 +129,25 @@ count_reports() {
 	done < <(find "$sanitizer_logs" -type f -size +0)
 }
 
-count_results
-rm -rf "$reports"
-prepare
-prepare_kind
-build "COPT=-Werror -g"
-install_domev
-found=0
-if [ "${suites[*]}" = control ]; then
-	control_all
-else
-	for one in "${suites[@]}"; do suite "$one"; done
-	count_reports
-	say "=== memory, $kind: $found reports"
-fi
-failed=$((failed + found))
-[ "$failed" = 0 ] || find "$copy" \( -name regression.diffs -o -name 'regress_log_*' \) -newer "$copy/domev.so" -size +0 |
-	while read -r file; do keep "$file"; done
-finished=yes
+main() {
+	count_results
+	rm -rf "$reports"
+	prepare
+	prepare_kind
+	build "COPT=-Werror -g"
+	install_domev
+	found=0
+	if [ "${suites[*]}" = control ]; then
+		control_all
+	else
+		for one in "${suites[@]}"; do suite "$one"; done
+		count_reports
+		say "=== memory, $kind: $found reports"
+	fi
+	failed=$((failed + found))
+	[ "$failed" = 0 ] || find "$copy" \( -name regression.diffs -o -name 'regress_log_*' \) -newer "$copy/domev.so" -size +0 |
+		while read -r file; do keep "$file"; done
+	finished=yes
+}
+
+main

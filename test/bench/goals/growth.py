@@ -36,6 +36,9 @@ TYPES_SQL = """
             EXECUTE format($function${function}$function$, i);
             PERFORM domev.create_event_type('bench.type.' || i, 'order');
             PERFORM domev.create_mapping('bench.mapping.' || i, 'bench.type.' || i, 'public.map_' || i, topic => 'bench');
+            IF i % 1000 = 0 THEN
+                COMMIT; -- each type makes a view, and holds locks on it
+            END IF;
         END LOOP;
     END $$;
     VACUUM ANALYZE;"""
