@@ -20,9 +20,7 @@ finish() {
 	exit "$rc"
 }
 trap finish EXIT
-trap 'exit 129' HUP
-trap 'exit 130' INT
-trap 'exit 143' TERM
+trap_signals
 
 # Only a socket in our own folder: nothing to collide with, nobody else gets in.
 start_server() {

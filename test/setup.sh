@@ -177,6 +177,13 @@ copy_sources() {
 	step "Cleaning that copy" clean.log as_user "${make[@]}" -C "$copy" clean
 }
 
+# So that the exit trap runs when a signal ends the script.
+trap_signals() {
+	trap 'exit 129' HUP
+	trap 'exit 130' INT
+	trap 'exit 143' TERM
+}
+
 # For the caller's exit trap.
 clean_up() {
 	cd /
@@ -220,9 +227,7 @@ count_results() {
 	failed=0
 	finished=''
 	trap finish_counting EXIT
-	trap 'exit 129' HUP
-	trap 'exit 130' INT
-	trap 'exit 143' TERM
+	trap_signals
 }
 
 finish_counting() {

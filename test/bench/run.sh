@@ -2,50 +2,35 @@
 # What does domev cost, beside what a user would do otherwise?  Measures both on one server, in turns, and writes a report.
 # Installs what is missing, builds domev in a copy, installs it, and runs bench.py as an unprivileged user.
 # Arguments (README.md has more about them):
-#   --installed       the domev that the PostgreSQL has is measured, and none is built; has to come first
+#   --installed       the domev that the PostgreSQL has is measured, and none is built
 #   --short, --long   under ten minutes (the default); more rounds of more events
 #   --only NAME       one file of goals/; may be repeated
 #   --rounds N        so many, instead of those of the form
 #   --output FOLDER   for report.md, report.json and *.svg (default: results/ beside this file, with --only a new folder in /tmp)
 # The exit status is 0 if all was measured, whether goals are met or not.
-# shellcheck disable=SC2119
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=../setup.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../setup.sh"
+# shellcheck source-path=SCRIPTDIR source=../job.sh
+source "$source_tree/test/job.sh"
 
 bench=$source_tree/test/bench
-installed=''
 output=''
 only=''
-arguments=()            # for bench.py
-floor=''                # the folder of the bench's own libraries, once they are to be uninstalled
-job=''                  # the process group of bench.py while it runs
-python=/usr/bin/python3 # the one that Debian's packages are for
+arguments=() # for bench.py
+floor=''     # the folder of the bench's own libraries, once they are to be uninstalled
 
 finish() {
 	trap - EXIT
-	# Not only the shell in between has to be gone, but all of it.
-	if [ -n "$job" ] && kill -- "-$job" 2>/dev/null; then
-		while kill -0 -- "-$job" 2>/dev/null; do sleep 0.1; done
-	fi
-	if [ -n "$home" ] && [ -e "$home/bench/data/postmaster.pid" ]; then
-		as_user "$bindir/pg_ctl" -D "$home/bench/data" -m immediate -w stop >/dev/null 2>&1 || true
-	fi
+	end_job
 	[ -z "$floor" ] || as_installer "${make[@]}" -C "$floor" uninstall >/dev/null 2>&1 || true
 	clean_up
 }
-trap finish EXIT
-trap 'exit 129' HUP
-trap 'exit 130' INT
-trap 'exit 143' TERM
 
 parse_arguments() { # ARGUMENT...
-	if [ "${1:-}" = --installed ]; then
-		installed=yes
-		shift
-	fi
 	while [ "$#" -gt 0 ]; do
 		case $1 in
+			--installed) installed=yes ;;
 			--short | --long) arguments+=("$1") ;;
 			--only)
 				only=yes
@@ -75,13 +60,6 @@ parse_arguments() { # ARGUMENT...
 known_goals() {
 	local file
 	for file in "$bench"/goals/[!_]*.py; do basename "$file" .py; done | paste -sd ' '
-}
-
-# Packages that bench.py needs.
-needed() {
-	[ -x "$python" ] || echo python3
-	"$python" -c 'import psycopg2' 2>/dev/null || echo python3-psycopg2
-	"$python" -c 'import matplotlib' 2>/dev/null || echo python3-matplotlib
 }
 
 # What domev is measured against, as far as there are packages of it for this PostgreSQL; without them the report says so.
@@ -114,24 +92,14 @@ install_floor() {
 main() {
 	local packages rc=0
 	parse_arguments "$@"
-	readarray -t packages < <(needed)
-	prepare ${packages[@]+"${packages[@]}"}
+	readarray -t packages < <(missing_python psycopg2 matplotlib)
+	prepare_domev ${packages[@]+"${packages[@]}"}
 	install_peers
-	if [ -z "$installed" ]; then
-		build
-		install_domev
-	fi
 	install_floor
 	as_user mkdir "$home/results"
 	say
-	# In the background, where a signal ends it at once.
-	set -m
-	as_user "$python" "$copy/test/bench/bench.py" ${arguments[@]+"${arguments[@]}"} \
-		--bindir "$bindir" --folder "$home/bench" --output "$home/results" </dev/null &
-	job=$!
-	set +m
-	wait "$job" || rc=$?
-	job=''
+	run_job as_user "$python" "$copy/test/bench/bench.py" ${arguments[@]+"${arguments[@]}"} \
+		--bindir "$bindir" --folder "$home/bench" --output "$home/results" || rc=$?
 	[ -e "$home/results/report.md" ] || die "bench.py came to no report"
 	mkdir -p "$output"
 	rm -f "$output"/{emit,tps,decode,mappings}.svg

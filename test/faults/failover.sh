@@ -1,33 +1,25 @@
 #!/usr/bin/env bash
 # Is anything lost or invented in many failovers under load?  Builds domev in a copy, installs it, and runs failover.pl, which says what it
 # plays.  It needs PostgreSQL 17 or later.  Arguments:
-#   --installed              the domev that the PostgreSQL has is tested, and none is built; has to come first
+#   --installed              the domev that the PostgreSQL has is tested, and none is built
 #   --rounds N               so many failovers (default: 50)
 #   --seed S                 makes the random choices of the run that printed it again. What runs at the same time is not timed by it
 #   --without-synchronized   the negative control: without synchronized_standby_slots, and there must be phantoms
 # The exit status is 0 only if all was as it has to be.
-# shellcheck disable=SC2119
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=../setup.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../setup.sh"
+# shellcheck source-path=SCRIPTDIR source=../job.sh
+source "$source_tree/test/job.sh"
 
-installed=''
 rounds=50
 seed=''
 synchronized=1
 
-trap clean_up EXIT
-trap 'exit 129' HUP
-trap 'exit 130' INT
-trap 'exit 143' TERM
-
 parse_arguments() { # ARGUMENT...
-	if [ "${1:-}" = --installed ]; then
-		installed=yes
-		shift
-	fi
 	while [ "$#" -gt 0 ]; do
 		case $1 in
+			--installed) installed=yes ;;
 			--rounds)
 				[[ ${2:-} =~ ^[1-9][0-9]*$ ]] || die "--rounds needs a number"
 				rounds=$2
@@ -50,14 +42,10 @@ main() {
 	parse_arguments "$@"
 	command -v prove >/dev/null || packages+=(perl)
 	perl -MIPC::Run -e 1 2>/dev/null || packages+=(libipc-run-perl)
-	prepare ${packages[@]+"${packages[@]}"}
+	prepare_domev ${packages[@]+"${packages[@]}"}
 	[ "$(major_of "$PG_CONFIG")" -ge 17 ] || die "failover slots need PostgreSQL 17"
-	if [ -z "$installed" ]; then
-		build
-		install_domev
-	fi
-	as_user env "DOMEV_ROUNDS=$rounds" "DOMEV_SEED=${seed:-$RANDOM}" "DOMEV_SYNCHRONIZED=$synchronized" \
-		"${make[@]}" -C "$copy" installcheck REGRESS= ISOLATION= PROVE_TESTS=test/faults/failover.pl PROVE_FLAGS=--verbose </dev/null
+	run_job as_user env "DOMEV_ROUNDS=$rounds" "DOMEV_SEED=${seed:-$RANDOM}" "DOMEV_SYNCHRONIZED=$synchronized" \
+		"${make[@]}" -C "$copy" installcheck REGRESS= ISOLATION= PROVE_TESTS=test/faults/failover.pl PROVE_FLAGS=--verbose
 }
 
 main "$@"

@@ -2,7 +2,7 @@
 # Does the stream of events agree with the ledger, whatever breaks?  Builds domev in a copy, installs it, and runs ledger.py as an
 # unprivileged user.
 # Arguments (README.md has more about them):
-#   --installed     the domev that the PostgreSQL has is tested, and none is installed; has to come first
+#   --installed     the domev that the PostgreSQL has is tested, and none is installed
 #   --cycles N      so many (default: 20); each takes two or three seconds
 #   --seed S        the seed of an earlier run; --first N plays it from that cycle on
 #   --fault NAME    this fault in every cycle, instead of any or none; may be repeated
@@ -10,39 +10,21 @@
 #   --negative      the negative controls instead: a consumer that acknowledges early, and a plugin that drops an event in ten thousand
 # As root, with leave to mount, pg_wal and what decoding spills to are small file systems, which are filled up; else these faults are skipped.
 # The exit status is 0 only if no cycle was wrong; of the negative controls, only if each of them was.
-# shellcheck disable=SC2119
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=../setup.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../setup.sh"
+# shellcheck source-path=SCRIPTDIR source=../job.sh
+source "$source_tree/test/job.sh"
 
 faults=$source_tree/test/faults
-installed=''
 negative=''
-arguments=()            # for ledger.py
-disks=()                # where the small disks are, for ledger.py
-job=''                  # the process group of ledger.py while it runs
-python=/usr/bin/python3 # the one that Debian's packages are for
-
-finish() {
-	trap - EXIT
-	# Not only the shell in between has to be gone, but all of it.
-	if [ -n "$job" ] && kill -- "-$job" 2>/dev/null; then
-		while kill -0 -- "-$job" 2>/dev/null; do sleep 0.1; done
-	fi
-	clean_up
-}
-trap finish EXIT
-trap 'exit 129' HUP
-trap 'exit 130' INT
-trap 'exit 143' TERM
+arguments=() # for ledger.py
+disks=()     # where the small disks are, for ledger.py
 
 parse_arguments() { # ARGUMENT...
-	if [ "${1:-}" = --installed ]; then
-		installed=yes
-		shift
-	fi
 	while [ "$#" -gt 0 ]; do
 		case $1 in
+			--installed) installed=yes ;;
 			--negative) negative=yes ;;
 			--cycles | --first)
 				[[ ${2:-} =~ ^[1-9][0-9]*$ ]] || die "$1 needs a number"
@@ -61,7 +43,7 @@ parse_arguments() { # ARGUMENT...
 
 # Packages that are missing.
 needed() {
-	[ -x "$python" ] || echo python3
+	missing_python
 	[ -z "$negative" ] || command -v patch >/dev/null || echo patch
 }
 
@@ -88,13 +70,7 @@ with_disks() { # COMMAND...
 
 run_ledger() { # ARGUMENT...
 	local rc=0
-	# In the background, where a signal ends it at once.
-	set -m
-	with_disks "$python" "$copy/test/faults/ledger.py" --bindir "$bindir" --folder "$home/ledger" ${disks[@]+"${disks[@]}"} "$@" </dev/null &
-	job=$!
-	set +m
-	wait "$job" || rc=$?
-	job=''
+	run_job with_disks "$python" "$copy/test/faults/ledger.py" --bindir "$bindir" --folder "$home/ledger" ${disks[@]+"${disks[@]}"} "$@" || rc=$?
 	rm -rf "$home/ledger"
 	return "$rc"
 }
@@ -102,6 +78,7 @@ run_ledger() { # ARGUMENT...
 # The same plugin, but for what the patch says; only test servers that are told so load it.
 build_dropping_plugin() {
 	local folder=$home/dropping
+	# shellcheck disable=SC2016
 	step 'Patching a copy of the sources' patch.log as_user sh -c '
 		mkdir "$1" && tar -C "$2" -c . | tar -C "$1" -x && patch --batch --forward --fuzz=0 -p1 -d "$1" -i "$1/test/faults/drop-one.patch"' \
 		sh "$folder" "$copy"
@@ -133,23 +110,18 @@ run_controls() {
 }
 
 main() {
-	local packages rc=0
+	local packages
 	parse_arguments "$@"
 	readarray -t packages < <(needed)
-	prepare ${packages[@]+"${packages[@]}"}
+	prepare_domev ${packages[@]+"${packages[@]}"}
 	mkdir -p "$home"/disks/{wal,spill}
 	if can_mount; then disks=(--disks "$home/disks"); fi
-	if [ -z "$installed" ]; then
-		build
-		install_domev
-	fi
 	say
 	if [ -n "$negative" ]; then
-		run_controls ${arguments[@]+"${arguments[@]}"} || rc=$?
+		run_controls ${arguments[@]+"${arguments[@]}"}
 	else
-		run_ledger ${arguments[@]+"${arguments[@]}"} || rc=$?
+		run_ledger ${arguments[@]+"${arguments[@]}"}
 	fi
-	return "$rc"
 }
 
 main "$@"

@@ -18,9 +18,7 @@ input=''
 files=(cloudevent json member protobuf event siphash change options)
 
 trap clean_up EXIT
-trap 'exit 129' HUP
-trap 'exit 130' INT
-trap 'exit 143' TERM
+trap_signals
 
 parse_arguments() { # ARGUMENT...
 	while [ "$#" -gt 0 ]; do

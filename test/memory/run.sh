@@ -57,7 +57,7 @@ suite() { # SUITE
 	local name=${1%%:*} files='' log=$work/suite.log rc=0 arguments=(REGRESS= ISOLATION= TAP_TESTS=)
 	case $1 in *:*) files=$(tr , ' ' <<<"${1#*:}") ;; esac
 	if [ "$1" = regress ]; then
-		files=$(cd "$copy/test/sql" && ls ./*.sql | sed 's,^\./,,; s,\.sql$,,' | grep -vxF "$unfit" | tr '\n' ' ')
+		files=$(cd "$copy/test/sql" && basename -s .sql -- *.sql | grep -vxF "$unfit" | tr '\n' ' ')
 	fi
 	case $name in
 		regress) arguments=(ISOLATION= TAP_TESTS= ${files:+"REGRESS=$files"}) ;;

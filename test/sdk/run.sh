@@ -29,9 +29,7 @@ finish() {
 	exit $((failed > 0))
 }
 trap finish EXIT
-trap 'exit 129' HUP
-trap 'exit 130' INT
-trap 'exit 143' TERM
+trap_signals
 
 pass() { # SENTENCE
 	say "passed   $1"
