@@ -150,37 +150,67 @@ INSERT INTO domev.message_key (key)
 SELECT pg_catalog.substr(pg_catalog.sha256(pg_catalog.uuid_send(pg_catalog.gen_random_uuid())
 	OPERATOR(pg_catalog.||) pg_catalog.uuid_send(pg_catalog.gen_random_uuid())), 1, 16);
 
+CREATE FUNCTION domev.guard_registry() RETURNS trigger
+	AS 'MODULE_PATHNAME', 'domev_guard_registry' LANGUAGE C;
+COMMENT ON FUNCTION domev.guard_registry() IS
+	'trigger: lets only the table''s owner write it; takes and returns the row, raises 39P01 when not called as a trigger, 42501 for somebody else, such as a member of pg_write_all_data';
+
 CREATE FUNCTION domev.invalidate_registry() RETURNS trigger
 	AS 'MODULE_PATHNAME', 'domev_invalidate_registry' LANGUAGE C;
 COMMENT ON FUNCTION domev.invalidate_registry() IS
-	'trigger: makes every session forget what it remembers of the table; takes nothing, returns nothing, raises 39P01 when not called as a trigger, 42501 for who is not the table''s owner, such as a member of pg_write_all_data';
+	'trigger: makes every session forget what it remembers of the table; takes nothing, returns nothing, raises 39P01 when not called as a trigger';
 
 -- For each row: a logical apply worker fires no statement triggers.
+CREATE TRIGGER guard_registry BEFORE INSERT OR UPDATE OR DELETE ON domev.topics
+	FOR EACH ROW EXECUTE FUNCTION domev.guard_registry();
+CREATE TRIGGER guard_registry_all BEFORE TRUNCATE ON domev.topics
+	FOR EACH STATEMENT EXECUTE FUNCTION domev.guard_registry();
 CREATE TRIGGER invalidate_registry AFTER INSERT OR UPDATE OR DELETE ON domev.topics
 	FOR EACH ROW EXECUTE FUNCTION domev.invalidate_registry();
 CREATE TRIGGER invalidate_registry_all AFTER TRUNCATE ON domev.topics
 	FOR EACH STATEMENT EXECUTE FUNCTION domev.invalidate_registry();
+ALTER TABLE domev.topics ENABLE ALWAYS TRIGGER guard_registry, ENABLE ALWAYS TRIGGER guard_registry_all,
+	ENABLE ALWAYS TRIGGER invalidate_registry, ENABLE ALWAYS TRIGGER invalidate_registry_all;
+CREATE TRIGGER guard_registry BEFORE INSERT OR UPDATE OR DELETE ON domev.event_types
+	FOR EACH ROW EXECUTE FUNCTION domev.guard_registry();
+CREATE TRIGGER guard_registry_all BEFORE TRUNCATE ON domev.event_types
+	FOR EACH STATEMENT EXECUTE FUNCTION domev.guard_registry();
 CREATE TRIGGER invalidate_registry AFTER INSERT OR UPDATE OR DELETE ON domev.event_types
 	FOR EACH ROW EXECUTE FUNCTION domev.invalidate_registry();
 CREATE TRIGGER invalidate_registry_all AFTER TRUNCATE ON domev.event_types
 	FOR EACH STATEMENT EXECUTE FUNCTION domev.invalidate_registry();
+ALTER TABLE domev.event_types ENABLE ALWAYS TRIGGER guard_registry, ENABLE ALWAYS TRIGGER guard_registry_all,
+	ENABLE ALWAYS TRIGGER invalidate_registry, ENABLE ALWAYS TRIGGER invalidate_registry_all;
+CREATE TRIGGER guard_registry BEFORE INSERT OR UPDATE OR DELETE ON domev.mappings
+	FOR EACH ROW EXECUTE FUNCTION domev.guard_registry();
+CREATE TRIGGER guard_registry_all BEFORE TRUNCATE ON domev.mappings
+	FOR EACH STATEMENT EXECUTE FUNCTION domev.guard_registry();
 CREATE TRIGGER invalidate_registry AFTER INSERT OR UPDATE OR DELETE ON domev.mappings
 	FOR EACH ROW EXECUTE FUNCTION domev.invalidate_registry();
 CREATE TRIGGER invalidate_registry_all AFTER TRUNCATE ON domev.mappings
 	FOR EACH STATEMENT EXECUTE FUNCTION domev.invalidate_registry();
+ALTER TABLE domev.mappings ENABLE ALWAYS TRIGGER guard_registry, ENABLE ALWAYS TRIGGER guard_registry_all,
+	ENABLE ALWAYS TRIGGER invalidate_registry, ENABLE ALWAYS TRIGGER invalidate_registry_all;
+CREATE TRIGGER guard_registry BEFORE INSERT OR UPDATE OR DELETE ON domev.source
+	FOR EACH ROW EXECUTE FUNCTION domev.guard_registry();
+CREATE TRIGGER guard_registry_all BEFORE TRUNCATE ON domev.source
+	FOR EACH STATEMENT EXECUTE FUNCTION domev.guard_registry();
 CREATE TRIGGER invalidate_registry AFTER INSERT OR UPDATE OR DELETE ON domev.source
 	FOR EACH ROW EXECUTE FUNCTION domev.invalidate_registry();
 CREATE TRIGGER invalidate_registry_all AFTER TRUNCATE ON domev.source
 	FOR EACH STATEMENT EXECUTE FUNCTION domev.invalidate_registry();
+ALTER TABLE domev.source ENABLE ALWAYS TRIGGER guard_registry, ENABLE ALWAYS TRIGGER guard_registry_all,
+	ENABLE ALWAYS TRIGGER invalidate_registry, ENABLE ALWAYS TRIGGER invalidate_registry_all;
+CREATE TRIGGER guard_registry BEFORE INSERT OR UPDATE OR DELETE ON domev.message_key
+	FOR EACH ROW EXECUTE FUNCTION domev.guard_registry();
+CREATE TRIGGER guard_registry_all BEFORE TRUNCATE ON domev.message_key
+	FOR EACH STATEMENT EXECUTE FUNCTION domev.guard_registry();
 CREATE TRIGGER invalidate_registry AFTER INSERT OR UPDATE OR DELETE ON domev.message_key
 	FOR EACH ROW EXECUTE FUNCTION domev.invalidate_registry();
 CREATE TRIGGER invalidate_registry_all AFTER TRUNCATE ON domev.message_key
 	FOR EACH STATEMENT EXECUTE FUNCTION domev.invalidate_registry();
-ALTER TABLE domev.topics ENABLE ALWAYS TRIGGER invalidate_registry, ENABLE ALWAYS TRIGGER invalidate_registry_all;
-ALTER TABLE domev.event_types ENABLE ALWAYS TRIGGER invalidate_registry, ENABLE ALWAYS TRIGGER invalidate_registry_all;
-ALTER TABLE domev.mappings ENABLE ALWAYS TRIGGER invalidate_registry, ENABLE ALWAYS TRIGGER invalidate_registry_all;
-ALTER TABLE domev.source ENABLE ALWAYS TRIGGER invalidate_registry, ENABLE ALWAYS TRIGGER invalidate_registry_all;
-ALTER TABLE domev.message_key ENABLE ALWAYS TRIGGER invalidate_registry, ENABLE ALWAYS TRIGGER invalidate_registry_all;
+ALTER TABLE domev.message_key ENABLE ALWAYS TRIGGER guard_registry, ENABLE ALWAYS TRIGGER guard_registry_all,
+	ENABLE ALWAYS TRIGGER invalidate_registry, ENABLE ALWAYS TRIGGER invalidate_registry_all;
 
 -- ---------------------------------------------------------------------------------------------------------------------
 -- Captures.  A capture is its trigger: name and definition are the trigger's arguments, so it is dropped, dumped and
@@ -195,7 +225,7 @@ COMMENT ON FUNCTION domev.capture_change() IS
 CREATE FUNCTION domev.read_definition(arguments bytea) RETURNS jsonb
 	AS 'MODULE_PATHNAME', 'domev_read_definition' LANGUAGE C STABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION domev.read_definition(bytea) IS
-	'takes the arguments of a trigger, as pg_trigger has them; returns the definition of the capture that they are, NULL when they are not; raises 54001 when it is nested too deep';
+	'takes the arguments of a trigger, as pg_trigger has them; returns the definition of the capture that they are, NULL when they are not; raises nothing';
 
 CREATE VIEW domev.captures AS
 SELECT pg_catalog.convert_from(pg_catalog.substr(t.tgargs, 1, p.first OPERATOR(pg_catalog.-) 1), pg_catalog.getdatabaseencoding()) AS capture,
@@ -695,7 +725,7 @@ BEGIN ATOMIC
 	ORDER BY t.part, t.recorded_at, t.mapping;
 END;
 COMMENT ON FUNCTION domev.find_trace(uuid) IS
-	'what domev.trace shows, to whoever may read all of it: takes a domain event''s id, returns the same, raises nothing';
+	'what domev.trace shows, to whoever may read all of it: takes a domain event''s id, returns the same, raises 22P05 or 22P02 for a payload that somebody wrote to the outbox by hand and that jsonb cannot hold';
 
 CREATE FUNCTION domev.trace(
 	id uuid,
@@ -704,7 +734,7 @@ CREATE FUNCTION domev.trace(
 ) RETURNS SETOF record
 	AS 'MODULE_PATHNAME', 'domev_trace' LANGUAGE C STABLE;
 COMMENT ON FUNCTION domev.trace(uuid) IS
-	'takes a domain event''s id; returns the event as the outbox has it, its integration events in topics with table storage, and its failures, in this order, as far as the caller may SELECT from domev_event."<event type>" or domev_topic."<topic>"; raises nothing';
+	'takes a domain event''s id; returns the event as the outbox has it, its integration events in topics with table storage, and its failures, in this order, as far as the caller may SELECT from domev_event."<event type>" or domev_topic."<topic>"; raises what domev.find_trace does';
 
 CREATE FUNCTION domev.emitted_in_transaction(
 	OUT event_id uuid, OUT topic text, OUT event_type text, OUT mapping text, OUT causation_id uuid, OUT aggregate_type text,

@@ -38,6 +38,7 @@ StaticAssertDecl(lengthof(attribute_names) == DOMEV_CAPTURE_STRINGS,
 				 "attribute_names must name every DomevCaptureAttribute");
 
 static void append_list(StringInfo json, const char *name, List *strings);
+static bool is_flat(const char *json);
 static bool get_string(Jsonb *object, const char *name, char **string);
 static bool get_list(Jsonb *object, const char *name, List **strings);
 static void refuse(const char *detail);
@@ -104,7 +105,7 @@ bool
 domev_definition_from_json(char *json, DomevDefinition *definition)
 {
 	char	   *problem = NULL;
-	Jsonb	   *object = domev_jsonb_in_compat(json, &problem);
+	Jsonb	   *object = is_flat(json) ? domev_jsonb_in_compat(json, &problem) : NULL;
 
 	if (object == NULL || !JB_ROOT_IS_OBJECT(object))
 		return false;
@@ -115,6 +116,33 @@ domev_definition_from_json(char *json, DomevDefinition *definition)
 	}
 	return get_list(object, "columns", &definition->columns) &&
 		get_list(object, "ignore", &definition->ignore);
+}
+
+/*
+ * Arrays in an object, and nothing below them?  Of what is nested deeper,
+ * PostgreSQL's parser may raise an error (of the stack), for whoever looks at
+ * the captures.
+ */
+static bool
+is_flat(const char *json)
+{
+	bool		in_string = false;
+	int			depth = 0;
+
+	for (; *json != '\0'; json++)
+	{
+		if (in_string && *json == '\\' && json[1] != '\0')
+			json++;
+		else if (*json == '"')
+			in_string = !in_string;
+		else if (!in_string && (*json == '{' || *json == '['))
+			depth++;
+		else if (!in_string && (*json == '}' || *json == ']'))
+			depth--;
+		if (depth > 2)
+			return false;
+	}
+	return true;
 }
 
 PG_FUNCTION_INFO_V1(domev_read_definition);

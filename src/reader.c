@@ -47,7 +47,7 @@ struct DomevReader
 static void ask(DomevReader *reader, const DomevOptions *options);
 static HTAB *read_topics(Oid role, MemoryContext context);
 static void check_named(HTAB *topics, List *names, Oid role);
-static void warn_of_none(HTAB *topics, Oid role);
+static void warn_of_none(HTAB *topics, const DomevOptions *options, Oid role);
 
 /* A walsender is in no transaction when a client starts, SQL functions are. */
 DomevReader *
@@ -78,7 +78,7 @@ ask(DomevReader *reader, const DomevOptions *options)
 		return;
 	reader->topics = read_topics(reader->role, CurrentMemoryContext);
 	check_named(reader->topics, options->named_topics, reader->role);
-	warn_of_none(reader->topics, reader->role);
+	warn_of_none(reader->topics, options, reader->role);
 }
 
 static HTAB *
@@ -118,7 +118,7 @@ check_named(HTAB *topics, List *names, Oid role)
 }
 
 static void
-warn_of_none(HTAB *topics, Oid role)
+warn_of_none(HTAB *topics, const DomevOptions *options, Oid role)
 {
 	HASH_SEQ_STATUS status;
 	Topic	   *topic;
@@ -126,11 +126,11 @@ warn_of_none(HTAB *topics, Oid role)
 
 	hash_seq_init(&status, topics);
 	while ((topic = hash_seq_search(&status)) != NULL)
-		any = any || topic->readable;
+		any = any || (topic->readable && domev_options_match(options->topics, domev_text(topic->name)));
 	if (!any)
 		ereport(WARNING,
 				(errcode(ERRCODE_WARNING),
-				 errmsg("role \"%s\" may read no topic", GetUserNameFromId(role, false)),
+				 errmsg("role \"%s\" may read no topic that it asked for", GetUserNameFromId(role, false)),
 				 errdetail("No event is sent to it."),
 				 errhint("Grant it SELECT on views in schema \"%s\".", DOMEV_TOPIC_SCHEMA)));
 }

@@ -7,12 +7,12 @@
  * mappings, and set_source.  They check as the caller and write as the owner
  * of domev's tables.
  *
- * Writers of the registry wait for each other (one lock, so they cannot
- * deadlock among themselves) and for nobody else, but that to drop a topic or
- * an event type waits for transactions that have used its view, before it
- * takes that lock.  What they check they read as it is, not as an old snapshot
- * has it.  ON CONFLICT is not to be
- * had on a user_catalog_table, and not needed under the lock.
+ * Writers of the registry wait for each other (one lock) and for nobody
+ * else, but that to drop a topic or an event type waits for transactions that
+ * have used its view, before it takes that lock: so transactions of one drop
+ * do not deadlock.  What they check they read as it is, not as an old snapshot
+ * has it.  ON CONFLICT is not to be had on a user_catalog_table, and not
+ * needed under the lock.
  *
  * Copyright (c) 2026, domev contributors
  *

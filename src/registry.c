@@ -67,7 +67,7 @@ static HTAB *make_table(MemoryContext context, const char *name, Size entry_size
 static const DomevEventType *load_event_type(const char *name);
 static const DomevTopic *load_topic(const char *name, Snapshot snapshot);
 static List *make_mappings(const char *event_type, List *rows, Snapshot snapshot);
-static void check_writer(Relation table);
+static TriggerData *get_trigger_data(FunctionCallInfo fcinfo, const char *function);
 static void relcache_callback(Datum arg, Oid relid);
 static void xact_callback(XactEvent event, void *arg);
 static void subxact_callback(SubXactEvent event, SubTransactionId subxid,
@@ -339,37 +339,51 @@ make_mappings(const char *event_type, List *rows, Snapshot snapshot)
  * ----------------------------------------------------------------
  */
 
+PG_FUNCTION_INFO_V1(domev_guard_registry);
+
+/*
+ * The trigger before a row of domev's tables is written.  A member of
+ * pg_write_all_data may write every table, but not have what he writes here
+ * taken for what was registered, and run.  Not after it: a function that the
+ * same statement calls may emit meanwhile.
+ */
+Datum
+domev_guard_registry(PG_FUNCTION_ARGS)
+{
+	TriggerData *data = get_trigger_data(fcinfo, "guard_registry");
+	Form_pg_class table = RelationGetForm(data->tg_relation);
+
+	if (!has_privs_of_role(GetUserId(), table->relowner))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied for table %s", NameStr(table->relname)),
+				 errhint("The registry is written by its functions, such as domev.create_topic.")));
+	return PointerGetDatum(TRIGGER_FIRED_BY_UPDATE(data->tg_event) ? data->tg_newtuple : data->tg_trigtuple);
+}
+
 PG_FUNCTION_INFO_V1(domev_invalidate_registry);
 
-/* The trigger on domev's tables. */
+/* The trigger after that. */
 Datum
 domev_invalidate_registry(PG_FUNCTION_ARGS)
+{
+	TriggerData *data = get_trigger_data(fcinfo, "invalidate_registry");
+
+	registry_start();
+	changed_here = true;
+	changed_in = GetCurrentSubTransactionId();
+	CacheInvalidateRelcache(data->tg_relation);
+	return PointerGetDatum(NULL);
+}
+
+static TriggerData *
+get_trigger_data(FunctionCallInfo fcinfo, const char *function)
 {
 	if (!CALLED_AS_TRIGGER(fcinfo))
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("function \"%s\" was not called by trigger manager",
-						"invalidate_registry")));
-	check_writer(((TriggerData *) fcinfo->context)->tg_relation);
-	registry_start();
-	changed_here = true;
-	changed_in = GetCurrentSubTransactionId();
-	CacheInvalidateRelcache(((TriggerData *) fcinfo->context)->tg_relation);
-	return PointerGetDatum(NULL);
-}
-
-/*
- * A member of pg_write_all_data may write every table, but not have what he
- * writes here taken for what was registered, and run.
- */
-static void
-check_writer(Relation table)
-{
-	if (!has_privs_of_role(GetUserId(), table->rd_rel->relowner))
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("permission denied for table %s", RelationGetRelationName(table)),
-				 errhint("The registry is written by its functions, such as domev.create_topic.")));
+				 errmsg("function \"%s\" was not called by trigger manager", function)));
+	return (TriggerData *) fcinfo->context;
 }
 
 /* May come at any time, in the middle of a lookup too: nothing but the flag. */

@@ -12,7 +12,9 @@
  * - a utility statement: SET CONSTRAINTS, NOTIFY, DECLARE, LOCK, ANALYZE;
  * - a cursor, which PL/pgSQL opens without one.  It is the worst: under the
  *	 name of one of the emitter's, its functions would run as the emitter at
- *	 his next FETCH.
+ *	 his next FETCH;
+ * - an open large object, which its descriptor lets everybody read.  One of
+ *	 the emitter's counts as well, as they have no list, either.
  *
  * Not told are pg_notify() and locks that functions take.
  *
@@ -37,6 +39,7 @@ static void watch_utility(void);
 static void note_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
 						 ProcessUtilityContext context, ParamListInfo params,
 						 QueryEnvironment *queryEnv, DestReceiver *dest, QueryCompletion *qc);
+static bool large_object_is_open(void);
 static MemoryContext find_portals(void);
 
 void
@@ -61,7 +64,7 @@ domev_remnant_is_left(DomevRemnant *remnant)
 	portal_left = MemoryContextGetParent(remnant->marker)->firstchild != remnant->marker;
 	MemoryContextDelete(remnant->marker);
 	remnant->marker = NULL;
-	return portal_left || utility_used || TransactionIdIsValid(GetCurrentTransactionIdIfAny());
+	return portal_left || utility_used || large_object_is_open() || TransactionIdIsValid(GetCurrentTransactionIdIfAny());
 }
 
 /* From the first mapping of a session on; it cannot be taken back. */
@@ -87,6 +90,17 @@ note_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
 		previous_hook(pstmt, queryString, readOnlyTree, context, params, queryEnv, dest, qc);
 	else
 		standard_ProcessUtility(pstmt, queryString, readOnlyTree, context, params, queryEnv, dest, qc);
+}
+
+/* The context of large objects is made with the first and deleted with the transaction. */
+static bool
+large_object_is_open(void)
+{
+	MemoryContext context = TopMemoryContext->firstchild;
+
+	while (context != NULL && strcmp(context->name, "Filesystem") != 0)
+		context = context->nextchild;
+	return context != NULL;
 }
 
 /* Where PostgreSQL keeps its portals, of which it has no list for others; it is there as long as the process. */

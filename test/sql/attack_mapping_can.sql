@@ -70,6 +70,13 @@ BEGIN
 END $$;
 TRUNCATE domev.outbox;
 
+-- It reads a large object that the emitter has opened.
+BEGIN;
+SELECT lo_from_bytea(4712, 'only the emitter may read this') AS made \gset
+SELECT lo_open(4712, 262144);
+SELECT let($$SELECT convert_from(loread(0, 100), 'UTF8')$$);
+SELECT * FROM read;
+ROLLBACK;
 -- It takes advisory locks of the session, and gives back those that the session has.
 SELECT pg_advisory_lock(1);
 BEGIN;
@@ -181,6 +188,18 @@ BEGIN;
 SELECT let('DECLARE of_the_mapping CURSOR FOR SELECT 1');
 SELECT name FROM pg_cursors;
 COMMIT;
+-- Large objects that it opened: a descriptor would let the emitter read what only the mapping's owner may.
+SELECT lo_from_bytea(4711, 'only its owner may read this') AS made \gset
+ALTER LARGE OBJECT 4711 OWNER TO regress_evil;
+BEGIN;
+SELECT let('SELECT lo_open(4711, 262144)');
+SELECT loread(0, 100);
+ROLLBACK;
+BEGIN;
+SELECT count(*) AS previewed FROM domev.preview('e', 'x', '{"do": "SELECT lo_open(4711, 262144)"}');
+SELECT loread(0, 100);
+ROLLBACK;
+SELECT lo_unlink(4711);
 -- Large objects of its owner's, before 16; from then on it cannot write any.
 DO $$
 BEGIN

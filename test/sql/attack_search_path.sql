@@ -154,7 +154,7 @@ INSERT INTO calls (name, statement) VALUES
 	('drop_event_type', $$SELECT FROM domev.drop_event_type('e')$$),
 	('drop_topic', $$SELECT FROM domev.drop_topic('t'), domev.drop_topic('w') AS w$$),
 	('', $$DROP TABLE shop.things$$), ('', $$DROP FUNCTION shop.inlined, shop.plpgsql, shop.failing$$),
-	('invalidate_registry', NULL); -- by all that writes the registry
+	('guard_registry', NULL), ('invalidate_registry', NULL); -- by all that writes the registry
 -- none is forgotten
 SELECT DISTINCT proname FROM pg_proc WHERE pronamespace = 'domev'::regnamespace AND proname NOT IN (SELECT name FROM calls) ORDER BY 1;
 SELECT pg_create_logical_replication_slot('attacked', 'domev') IS NOT NULL;

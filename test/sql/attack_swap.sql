@@ -150,7 +150,7 @@ EXCEPTION WHEN OTHERS THEN
 	RETURN SQLSTATE || ': ' || SQLERRM;
 END $$;
 SELECT f, refused(f) FROM unnest('{mapper.agg,mapper.domain,mapper.as_record,mapper.as_table,mapper.out,mapper.as_array,mapper.as_trigger,mapper.strict,
-	domev.emit,domev.capture_change,domev.map_deferred,domev.invalidate_registry,pg_catalog.now,pg_catalog.record_out,pg_catalog.pg_cancel_backend,pg_temp.f,"pg_catalog.now"}'::text[]) AS f;
+	domev.emit,domev.capture_change,domev.map_deferred,domev.invalidate_registry,domev.guard_registry,pg_catalog.now,pg_catalog.record_out,pg_catalog.pg_cancel_backend,pg_temp.f,"pg_catalog.now"}'::text[]) AS f;
 -- what one may only execute, whatever else one may
 GRANT EXECUTE ON FUNCTION mapper.f TO regress_evil;
 GRANT USAGE ON SCHEMA mapper TO regress_evil;

@@ -40,11 +40,15 @@ SELECT aggregate_id, payload FROM domev.outbox;
 DROP TRIGGER deferred ON hand;
 TRUNCATE domev.outbox;
 -- lists that are none never fail others: the view lists, event types are dropped, captures are made
-SELECT list, state(format($$CREATE TRIGGER lists AFTER INSERT ON hand FOR EACH ROW EXECUTE FUNCTION domev.capture_change('lists', '{"event_type": "e", "aggregate_id": "id", %s}')$$, list)) AS made,
+SELECT left(list, 26) AS list, state(format($$CREATE TRIGGER lists AFTER INSERT ON hand FOR EACH ROW EXECUTE FUNCTION domev.capture_change('lists', '{"event_type": "e", "aggregate_id": "id", %s}')$$, list)) AS made,
 	state('INSERT INTO hand VALUES (3, 3)') <> 'XX000' AS fired, state('SELECT * FROM domev.captures') AS listed,
 	state($$SELECT domev.create_event_type('passing', 'a'), domev.create_capture('other', 'hand', 'delete', 'id', 'passing'), domev.drop_capture('other'), domev.drop_event_type('passing')$$) AS others,
 	state('DROP TRIGGER lists ON hand') AS dropped
-FROM (VALUES ('"columns": {"a": 1}'), ('"columns": "id"'), ('"columns": 1'), ('"columns": []'), ('"ignore": {}'), ('"columns": null'), ('"columns": [{"a": 1}, [2]]')) AS v(list);
+FROM (VALUES ('"columns": {"a": 1}'), ('"columns": "id"'), ('"columns": 1'), ('"columns": []'), ('"ignore": {}'), ('"columns": null'), ('"columns": [{"a": 1}, [2]]'),
+	('"columns": ' || repeat('[', 100000)), ('"columns": ' || repeat('{"a": ', 100000))) AS v(list);
+-- but brackets in a text are text
+CREATE TRIGGER texts AFTER INSERT ON hand FOR EACH ROW EXECUTE FUNCTION domev.capture_change('texts', '{"event_type": "e", "aggregate_id": "id", "description": "[[[{{{ \"[[["}');
+SELECT description FROM domev.captures;
 DROP TABLE hand;
 DROP FUNCTION state;
 DROP EXTENSION domev;

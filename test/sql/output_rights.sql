@@ -29,6 +29,7 @@ SELECT * FROM sent();
 SELECT * FROM sent('topics', 'out');
 SELECT * FROM sent('topics', '*');
 SELECT * FROM sent('topics', 'out,wal');
+SELECT * FROM sent('topics', 'wa?'); -- none of these
 SELECT * FROM sent('scope', 'internal');
 RESET ROLE;
 GRANT SELECT ON domev_topic.wal TO regress_topics;
