@@ -42,6 +42,8 @@ class Oracle:
                 codes |= self._read(other, seen)
         if re.search(r"what (?:its|the) mappings raise", comment):
             codes.add("mapping")
+        if "what PostgreSQL raises for a condition" in comment:
+            codes.add("condition")
         return codes
 
     def accepts(self, statement, sqlstate, is_superuser, raised_alone):
@@ -50,8 +52,7 @@ class Oracle:
         codes = set()
         for signature in statement.about:
             codes |= self.known[signature]
-        if "mapping" in codes:
-            scopes.add("mapping")
+        scopes |= {"mapping", "condition"} & codes
         if sqlstate in codes or any(sqlstate in self.scopes.get(scope, ()) for scope in scopes):
             return True
         return sqlstate in self.scopes["conversion"] and bool(statement.arguments) and sqlstate in raised_alone()
