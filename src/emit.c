@@ -33,7 +33,6 @@
 
 #include "compat.h"
 
-static void check_raised(const DomevRaised *raised);
 static const DomevEventType *find_event_type(const char *name);
 static void build_domain_event(const DomevRaised *raised, const DomevEventType *type,
 							   DomevDomainEvent *domain, DomevEvent *event);
@@ -172,7 +171,7 @@ domev_emit_build(const DomevRaised *raised, DomevDomainEvent *domain, DomevEvent
 {
 	const DomevEventType *type;
 
-	check_raised(raised);
+	domev_emit_check_raised(raised);
 	type = find_event_type(raised->event_type);
 	if (OidIsValid(raised->role) &&
 		!domev_right_is_known(type->may_emit, DOMEV_EMIT, type->name, raised->role))
@@ -237,8 +236,8 @@ domev_emit_check_trial(void)
 }
 
 /* What can be wrong with an event whatever the registry says. */
-static void
-check_raised(const DomevRaised *raised)
+void
+domev_emit_check_raised(const DomevRaised *raised)
 {
 	domev_event_check_name("event type", domev_text(raised->event_type), DOMEV_MAX_NAME);
 	domev_event_check_name("aggregate id", domev_text(raised->aggregate_id), DOMEV_MAX_KEY);

@@ -34,6 +34,7 @@ extern void domev_emit_check_circumstances(bool capture);
 
 /* The same where mappings shall run, but nothing be written. */
 extern void domev_emit_check_trial(void);
+extern void domev_emit_check_raised(const DomevRaised *raised);
 extern pg_uuid_t domev_emit_event(const DomevRaised *raised);
 
 extern void domev_emit_get_arguments(FunctionCallInfo fcinfo, DomevRaised *raised);

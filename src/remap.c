@@ -89,6 +89,7 @@ static void remap_found(Remap *remap, const char *sql, DomevParams *params);
 static void remap_batch(Remap *remap, SPITupleTable *table, uint64 count);
 static void remap_row(Remap *remap, HeapTuple tuple, TupleDesc tupdesc);
 static bool get_event(HeapTuple tuple, TupleDesc tupdesc, DomevDomainEvent *domain);
+static void check_event(const DomevDomainEvent *domain);
 static void remap_event(Remap *remap, const DomevDomainEvent *domain);
 static void try_event(Remap *remap, const DomevDomainEvent *domain, bool published);
 static char *describe(const ErrorData *error);
@@ -296,6 +297,7 @@ remap_row(Remap *remap, HeapTuple tuple, TupleDesc tupdesc)
 	DomevDomainEvent domain;
 	bool		published = get_event(tuple, tupdesc, &domain);
 
+	check_event(&domain);
 	if (remap->of_type != NULL && strcmp(domain.event_type, remap->of_type) != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -337,6 +339,20 @@ get_event(HeapTuple tuple, TupleDesc tupdesc, DomevDomainEvent *domain)
 	domain->headers = isnull ? NULL : DatumGetJsonbP(value);
 	domain->occurred_at = DatumGetTimestampTz(SPI_getbinval(tuple, tupdesc, OCCURRED_AT, &isnull));
 	return DatumGetBool(SPI_getbinval(tuple, tupdesc, PUBLISHED, &isnull));
+}
+
+/* A member of pg_write_all_data may have written what emit would have refused. */
+static void
+check_event(const DomevDomainEvent *domain)
+{
+	DomevRaised raised = {
+		.event_type = domain->event_type,
+		.aggregate_id = domain->aggregate_id,
+		.headers = domain->headers,
+		.occurred_at = domain->occurred_at
+	};
+
+	domev_emit_check_raised(&raised);
 }
 
 static void

@@ -16,7 +16,8 @@ def check_json(text):
     except (ValueError, RecursionError) as error:
         if isinstance(error, RecursionError):  # deeper than this reader goes; the database has checked it
             return {"id": text[27:63], "type": "deep"}
-        raise Broken(f"no JSON: {error}: {text[:300]!r}") from error
+        around = max(getattr(error, "pos", 0) - 200, 0)
+        raise Broken(f"no JSON: {error}: {text[around:around + 400]!r}") from error
     for name in NEEDED:
         if name not in event:
             raise Broken(f"no {name}: {text[:300]!r}")
