@@ -373,7 +373,7 @@ scan_begin_key(CatalogScan *scan, const char *table, const char *index, ScanKey 
 {
 	bool		decoding = HistoricSnapshotActive();
 	Oid			relid = domev_catalog_table(table);
-	Oid			indexid = index && !decoding ? domev_catalog_table(index) : InvalidOid;
+	Oid			indexid;
 
 	if (decoding)
 	{
@@ -386,6 +386,9 @@ scan_begin_key(CatalogScan *scan, const char *table, const char *index, ScanKey 
 	}
 	else
 		scan->table = domev_catalog_open(table, AccessShareLock);
+
+	/* Only now that the table is locked: REINDEX CONCURRENTLY puts another in its place. */
+	indexid = index && !decoding ? domev_catalog_table(index) : InvalidOid;
 
 	/*
 	 * An MVCC snapshot, a historic one as well, would take predicate locks in
