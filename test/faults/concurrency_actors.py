@@ -207,9 +207,10 @@ class Housekeeper(Actor):
         self.rng.choice(acts)()
 
     def attach(self):
-        """A partition for the seconds to come, of which the default one has no rows yet."""
+        """A partition for soon, of which the default one has no rows yet.  Not too soon: for a row that waits for the default one while the
+        partition that it belongs to is attached PostgreSQL raises an error (23514), for any INSERT."""
         name = f"outbox_part_{self.acts}"
-        self.cursor.execute("SELECT greatest(date_trunc('second', clock_timestamp()) + '3 s', %s::timestamptz)", (self.partitions[-1][1] if self.partitions else None,))
+        self.cursor.execute("SELECT greatest(date_trunc('second', clock_timestamp()) + '30 s', %s::timestamptz)", (self.partitions[-1][1] if self.partitions else None,))
         start = self.cursor.fetchone()[0]
         self.cursor.execute("SELECT %s::timestamptz + '2 s'", (start,))
         end = self.cursor.fetchone()[0]
