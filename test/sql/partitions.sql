@@ -105,15 +105,18 @@ DROP TABLE present;
 TRUNCATE domev.outbox;
 DO $$
 DECLARE
-	bound timestamptz := clock_timestamp() + interval '100 ms';
-BEGIN
-	PERFORM add('before', format('FROM (%L) TO (%L)', '2020-01-02', bound)), add('after', format('FROM (%L) TO (%L)', bound, '2200-01-01'));
-END $$;
-DO $$
+	bound timestamptz;
 BEGIN
 	LOOP
-		PERFORM domev.emit('e', 'tick');
-		EXIT WHEN EXISTS (SELECT FROM after);
+		bound := clock_timestamp() + interval '100 ms';
+		PERFORM add('before', format('FROM (%L) TO (%L)', '2020-01-02', bound)), add('after', format('FROM (%L) TO (%L)', bound, '2200-01-01'));
+		COMMIT;
+		LOOP
+			PERFORM domev.emit('e', 'tick');
+			EXIT WHEN EXISTS (SELECT FROM after);
+		END LOOP;
+		EXIT WHEN EXISTS (SELECT FROM before);
+		DROP TABLE before, after; -- all that took more than 100 ms: once more
 	END LOOP;
 END $$;
 SELECT tableoid::regclass AS partition, count(*) > 0 AS has_rows FROM domev.outbox WHERE aggregate_id = 'tick' GROUP BY tableoid ORDER BY tableoid::regclass::text;
