@@ -79,6 +79,10 @@ enum
 {
 	MESSAGE_KEY_ONLY_ROW = 1, MESSAGE_KEY_KEY
 };
+enum
+{
+	CONSUMERS_CONSUMER = 1, CONSUMERS_OWNER
+};
 
 static bool scan_begin(CatalogScan *scan, const char *table, const char *index,
 					   AttrNumber attnum, const char *key, Snapshot snapshot);
@@ -340,6 +344,24 @@ domev_catalog_claim(const pg_uuid_t *event_id)
 	return event_type;
 }
 
+/* To whom a consumer belongs; InvalidOid: there is none of that name. */
+Oid
+domev_catalog_consumer(const char *consumer)
+{
+	CatalogScan scan;
+	HeapTuple	tuple;
+	Oid			owner = InvalidOid;
+	bool		isnull;
+
+	if (!scan_begin(&scan, "consumers", "consumers_pkey", CONSUMERS_CONSUMER, consumer, NULL))
+		return InvalidOid;
+	if ((tuple = scan_next(&scan)) != NULL)
+		owner = DatumGetObjectId(heap_getattr(tuple, CONSUMERS_OWNER,
+											  RelationGetDescr(scan.table), &isnull));
+	scan_end(&scan);
+	return owner;
+}
+
 /* ----------------------------------------------------------------
  *		Scans
  * ----------------------------------------------------------------
@@ -387,7 +409,10 @@ scan_begin_key(CatalogScan *scan, const char *table, const char *index, ScanKey 
 	else
 		scan->table = domev_catalog_open(table, AccessShareLock);
 
-	/* Only now that the table is locked: REINDEX CONCURRENTLY puts another in its place. */
+	/*
+	 * Only now that the table is locked: REINDEX CONCURRENTLY puts another in
+	 * its place.
+	 */
 	indexid = index && !decoding ? domev_catalog_table(index) : InvalidOid;
 
 	/*

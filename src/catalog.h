@@ -63,6 +63,7 @@ extern char *domev_catalog_event_type_using(const char *topic, Snapshot snapshot
 extern char *domev_catalog_mapping_using(const char *topic, Snapshot snapshot);
 extern char *domev_catalog_mapping_of(const char *event_type, Snapshot snapshot);
 extern char *domev_catalog_claim(const pg_uuid_t *event_id);
+extern Oid	domev_catalog_consumer(const char *consumer);
 extern char *domev_catalog_source(Snapshot snapshot);
 extern bool domev_catalog_source_is_set(void);
 extern bool domev_catalog_message_key(Snapshot snapshot, uint8 *key);

@@ -23,9 +23,9 @@
 
 #include "compat.h"
 
+static bool split_prefix(const char *prefix, DomevText *publisher, DomevText *topic);
 static bool read_row(Relation relation, HeapTuple tuple, const AttrNumber *columns,
 					 TransactionId xid, DomevEvent *event, bool *complete);
-static bool are_attributes(DomevText headers);
 static bool bring_in_line(TupleDesc tupdesc, const AttrNumber *columns,
 						  Datum *values, bool *nulls);
 static DomevText key_of_row(const DomevEvent *event);
@@ -59,21 +59,32 @@ domev_change_read_row(DomevFilter *filter, TransactionId xid, XLogRecPtr lsn, Re
 	return true;
 }
 
+/* By its prefix, which anybody may write. */
+bool
+domev_change_is_message(const char *prefix)
+{
+	return strncmp(prefix, DOMEV_MESSAGE_PREFIX, strlen(DOMEV_MESSAGE_PREFIX)) == 0 ||
+		strncmp(prefix, DOMEV_REPLAY_PREFIX, strlen(DOMEV_REPLAY_PREFIX)) == 0;
+}
+
 /* False: the message is forged or damaged. */
 bool
 domev_change_read_message(DomevFilter *filter, TransactionId xid, XLogRecPtr lsn, const char *prefix,
 						  Size size, const char *message, DomevText *body)
 {
 	const uint8 *mac_key = domev_filter_message_key(filter);
-	DomevText	topic = domev_text(prefix + strlen(DOMEV_MESSAGE_PREFIX));
+	DomevText	publisher;
+	DomevText	topic;
 	DomevText	type = {NULL, 0};
 	DomevText	key = {NULL, 0};
 	Size		body_size;
 
-	if (mac_key == NULL ||
+	if (mac_key == NULL || !split_prefix(prefix, &publisher, &topic) ||
 		!domev_cloudevent_unseal(message, size, mac_key, xid, prefix, &body_size))
 		return false;
 	*body = domev_text(NULL);
+	if (publisher.data != NULL && !domev_filter_wants_replay(filter, publisher))
+		return true;
 	if (domev_filter_has_types(filter))
 	{
 		type = member_of_message(message, body_size, "type");
@@ -86,6 +97,25 @@ domev_change_read_message(DomevFilter *filter, TransactionId xid, XLogRecPtr lsn
 		body->data = message;
 		body->size = body_size;
 	}
+	return true;
+}
+
+/* publisher is absent in that of an event that is not replayed.  False: domev writes no such prefix. */
+static bool
+split_prefix(const char *prefix, DomevText *publisher, DomevText *topic)
+{
+	const char *slash;
+
+	*publisher = domev_text(NULL);
+	*topic = domev_text(prefix + strlen(DOMEV_MESSAGE_PREFIX));
+	if (strncmp(prefix, DOMEV_MESSAGE_PREFIX, strlen(DOMEV_MESSAGE_PREFIX)) == 0)
+		return true;
+	publisher->data = prefix + strlen(DOMEV_REPLAY_PREFIX);
+	slash = strchr(publisher->data, '/');
+	if (slash == NULL)
+		return false;
+	publisher->size = slash - publisher->data;
+	*topic = domev_text(slash + 1);
 	return true;
 }
 
@@ -120,34 +150,7 @@ read_row(Relation relation, HeapTuple tuple, const AttrNumber *columns,
 	for (int i = 0; i < DOMEV_OUTBOX_COLUMNS; i++)
 		*complete = *complete && columns[i] != InvalidAttrNumber;
 	*complete = domev_event_from_row(event, values, nulls) && *complete &&
-		are_attributes(event->headers);
-	return true;
-}
-
-/* Could emit have let these headers pass? */
-static bool
-are_attributes(DomevText headers)
-{
-	DomevMemberScan scan;
-	DomevMember member;
-	bool		boolean;
-	int32		number;
-
-	if (headers.data == NULL)
-		return true;
-	domev_member_begin(&scan, headers.data, headers.size);
-	while (domev_member_next(&scan, &member))
-	{
-		for (int i = 0; i < member.name.size; i++)
-		{
-			if (strchr("abcdefghijklmnopqrstuvwxyz0123456789", member.name.data[i]) == NULL)
-				return false;
-		}
-		if (member.name.size == 0 || domev_event_is_reserved(member.name) ||
-			!(domev_member_is_string(&member) || domev_member_is_boolean(&member, &boolean) ||
-			  domev_member_is_int32(&member, &number)))
-			return false;
-	}
+		domev_member_are_attributes(event->headers);
 	return true;
 }
 

@@ -21,6 +21,7 @@
 extern bool domev_change_read_row(DomevFilter *filter, TransactionId xid, XLogRecPtr lsn,
 								  Relation relation, HeapTuple tuple,
 								  DomevText *body);
+extern bool domev_change_is_message(const char *prefix);
 extern bool domev_change_read_message(DomevFilter *filter, TransactionId xid, XLogRecPtr lsn,
 									  const char *prefix, Size size,
 									  const char *message, DomevText *body);

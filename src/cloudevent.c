@@ -8,6 +8,7 @@
  * them since it was emitted.  No catalog is read here.
  *
  *	  {"specversion":"1.0","id":...,"type":...,"source":..., ...,"data":...     body
+ *	  ,"replayid":"..."                                   end of the body, in a replay
  *	  ,"mac":"..."}                                       end of a WAL message
  *	  ,"sequence":"...","endoftransaction":true}       end of what a client gets
  *
@@ -139,6 +140,15 @@ append_as_member(StringInfo body, StringInfo scratch, const char *name, DomevTex
 	resetStringInfo(scratch);
 	append_member(scratch, name, value);
 	append_as_utf8(body, scratch, true);
+}
+
+/* Appends to a body which replay it is of. */
+void
+domev_cloudevent_append_replay(StringInfo body, const pg_uuid_t *replay_id)
+{
+	appendStringInfoString(body, ",\"replayid\":\"");
+	append_uuid(body, replay_id);
+	appendStringInfoChar(body, '"');
 }
 
 /* Appends what is known when the event is sent. */
@@ -471,7 +481,8 @@ static void
 compute_mac(const char *body, Size size, const uint8 *key, TransactionId xid,
 			const char *prefix, uint8 *mac)
 {
-	static uint8 place[DOMEV_SIPHASH_SIZE + 8 + sizeof(DOMEV_MESSAGE_PREFIX) + DOMEV_MAX_NAME];
+	/* One more than the longest prefix has: one that is cut is none of ours. */
+	static uint8 place[DOMEV_SIPHASH_SIZE + 8 + DOMEV_MAX_PREFIX + 1];
 	static int	place_size = 0;
 	static uint8 own_key[DOMEV_SIPHASH_SIZE];
 	uint8		now[sizeof(place)];

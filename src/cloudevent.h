@@ -17,6 +17,10 @@
 /* A WAL message's prefix is this and its topic. */
 #define DOMEV_MESSAGE_PREFIX	"domev/"
 
+/* Of an event that is replayed it is this, the publisher that asked, a slash and its topic. */
+#define DOMEV_REPLAY_PREFIX		"domev.replay/"
+#define DOMEV_MAX_PREFIX		(sizeof(DOMEV_REPLAY_PREFIX) + DOMEV_MAX_NAME + DOMEV_MAX_NAME)
+
 /* Of the attribute "sequence", with its terminator. */
 #define DOMEV_SEQUENCE_SIZE		26
 
@@ -30,6 +34,7 @@ extern bool domev_cloudevent_append(StringInfo body, const DomevEvent *event,
 extern void domev_cloudevent_append_unpublishable(StringInfo body,
 												  const DomevEvent *event,
 												  const char *source);
+extern void domev_cloudevent_append_replay(StringInfo body, const pg_uuid_t *replay_id);
 extern void domev_cloudevent_finish(StringInfo body, XLogRecPtr commit_lsn,
 									uint32 index, bool last);
 extern void domev_cloudevent_sequence(char *sequence, XLogRecPtr commit_lsn,

@@ -34,6 +34,8 @@
 #include "replication/reorderbuffer.h"
 #include "replication/snapbuild.h"
 #include "rewrite/rewriteHandler.h"
+#include "storage/lwlock.h"
+#include "storage/shmem.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
@@ -45,6 +47,10 @@
 #include "nodes/miscnodes.h"
 #include "parser/parse_relation.h"
 #include "varatt.h"				/* d952373a98: split from postgres.h */
+#endif
+
+#if PG_VERSION_NUM >= 170000
+#include "storage/dsm_registry.h"
 #endif
 
 /* 16 (f2b73c8d75) declares the entry points of a library and exports nothing else. */
@@ -317,6 +323,78 @@ domev_jsonb_in_compat(char *string, char **problem)
 	}
 	PG_END_TRY();
 	return result;
+#endif
+}
+
+/*
+ * 17 (8b2bcf3f28): named shared memory that is made when it is first asked
+ * for.  Before, it must be requested by a library that is loaded with the
+ * server; there is none otherwise.  19 gives the function that fills it an
+ * argument.
+ */
+#define DOMEV_MEMORY_ON_DEMAND	(PG_VERSION_NUM >= 170000)
+
+#if PG_VERSION_NUM >= 190000
+#define DOMEV_MEMORY_INIT_ARGS	void *memory_ptr, void *arg
+#else
+#define DOMEV_MEMORY_INIT_ARGS	void *memory_ptr
+#endif
+
+static inline bool *
+domev_memory_requested_compat(void)
+{
+	static bool requested = false;
+
+	return &requested;
+}
+
+/* In a shmem_request_hook; of the same file as what follows. */
+static inline void
+domev_request_memory_compat(Size size)
+{
+	RequestAddinShmemSpace(size);
+	*domev_memory_requested_compat() = true;
+}
+
+/* NULL: it was not requested.  Raises an error when there is no memory. */
+static inline void *
+domev_named_memory_compat(const char *name, Size size, void (*init) (DOMEV_MEMORY_INIT_ARGS))
+{
+	bool		found;
+#if PG_VERSION_NUM >= 190000
+	return GetNamedDSMSegment(name, size, init, &found, NULL);
+#elif PG_VERSION_NUM >= 170000
+	return GetNamedDSMSegment(name, size, init, &found);
+#else
+	void	   *result;
+
+	if (!*domev_memory_requested_compat())
+		return NULL;
+	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
+	result = ShmemInitStruct(name, size, &found);
+	if (!found)
+		init(result);
+	LWLockRelease(AddinShmemInitLock);
+	return result;
+#endif
+}
+
+/* 19: a tranche of locks has its name when it is made; before, each process has to give it. */
+static inline int
+domev_new_tranche_compat(const char *name)
+{
+#if PG_VERSION_NUM >= 190000
+	return LWLockNewTrancheId(name);
+#else
+	return LWLockNewTrancheId();
+#endif
+}
+
+static inline void
+domev_register_tranche_compat(int tranche, const char *name)
+{
+#if PG_VERSION_NUM < 190000
+	LWLockRegisterTranche(tranche, name);
 #endif
 }
 

@@ -61,6 +61,7 @@ static bool is_of_legal_size(const DomevEvent *event);
 static bool are_members(DomevText headers);
 static uint64 rising_time(void);
 static void set_version_and_variant(pg_uuid_t *id, int version);
+static bool has_plain_characters(DomevText name);
 static bool is_media_type(const char *s);
 static bool skip_token(const char **s);
 static bool skip_quoted(const char **s);
@@ -337,22 +338,37 @@ void
 domev_event_check_topic(DomevText topic)
 {
 	domev_event_check_name("topic", topic, DOMEV_MAX_NAME);
-	for (int i = 0; i < topic.size; i++)
-	{
-		unsigned char c = topic.data[i];
-
-		if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-			  (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-'))
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("invalid topic"),
-					 errdetail("A topic has only the letters a to z and A to Z, digits, \".\", \"_\" and \"-\".")));
-	}
+	if (!has_plain_characters(topic))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("invalid topic"),
+				 errdetail("A topic has only the letters a to z and A to Z, digits, \".\", \"_\" and \"-\".")));
 	if (topic.data[0] == '.' && (topic.size == 1 || (topic.size == 2 && topic.data[1] == '.')))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("invalid topic"),
 				 errdetail("A topic must not be \".\" or \"..\".")));
+}
+
+static bool
+has_plain_characters(DomevText name)
+{
+	for (int i = 0; i < name.size; i++)
+	{
+		unsigned char c = name.data[i];
+
+		if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+			  (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-'))
+			return false;
+	}
+	return true;
+}
+
+/* May a publisher ask for replays by this name?  It stands in the prefix of messages, before a topic. */
+bool
+domev_event_is_publisher(DomevText name)
+{
+	return name.size >= 1 && name.size <= DOMEV_MAX_NAME && has_plain_characters(name);
 }
 
 /* A media type, as RFC 9110 has it; json: it must say that the data is JSON. */

@@ -101,6 +101,7 @@ extern void domev_event_derive_id(pg_uuid_t *id, const pg_uuid_t *cause,
 
 extern bool domev_event_has_control_character(DomevText string);
 extern bool domev_event_is_reserved(DomevText name);
+extern bool domev_event_is_publisher(DomevText name);
 
 /* Checks: each raises 22023 with what is wrong. */
 extern void domev_event_check_name(const char *what, DomevText name, int limit);

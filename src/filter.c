@@ -202,6 +202,16 @@ domev_filter_source(DomevFilter *filter)
 	return filter->source;
 }
 
+/* Did the client ask for what is replayed for this publisher? */
+bool
+domev_filter_wants_replay(DomevFilter *filter, DomevText publisher)
+{
+	const char *replay = filter->options->replay;
+
+	return replay != NULL && strlen(replay) == publisher.size &&
+		memcmp(replay, publisher.data, publisher.size) == 0;
+}
+
 /* Must domev_filter_wants be told the event's type? */
 bool
 domev_filter_has_types(DomevFilter *filter)

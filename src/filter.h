@@ -25,6 +25,7 @@ extern void domev_filter_begin(DomevFilter *filter);
 extern const AttrNumber *domev_filter_columns(DomevFilter *filter, Relation relation);
 extern const uint8 *domev_filter_message_key(DomevFilter *filter);
 extern const char *domev_filter_source(DomevFilter *filter);
+extern bool domev_filter_wants_replay(DomevFilter *filter, DomevText publisher);
 extern bool domev_filter_has_types(DomevFilter *filter);
 extern bool domev_filter_is_sharded(DomevFilter *filter);
 extern bool domev_filter_wants(DomevFilter *filter, XLogRecPtr lsn, DomevText topic,

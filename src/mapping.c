@@ -693,6 +693,17 @@ domev_mapping_check_function(const char *function, Oid registrant, Oid *owner)
 	return quote_qualified_identifier(strVal(linitial(names)), strVal(lsecond(names)));
 }
 
+/* Raises what an emit would, because of the mapping's function, or of its owner's rights. */
+void
+domev_mapping_examine(DomevMapping *mapping)
+{
+	Function	function;
+
+	find_function(mapping->function, &function);
+	check_owner(mapping, &function);
+	domev_mapping_check_rights(mapping->event_type, mapping->topic, mapping->owner);
+}
+
 /* Is this the plan of a call that was not inlined?  What was may scan other functions. */
 static bool
 scans_function(Plan *plan, Oid function)

@@ -20,6 +20,7 @@ extern List *domev_mapping_run(DomevMapping *mapping, Datum domain_event);
 extern void domev_mapping_check_rights(const char *event_type, const char *topic, Oid owner);
 extern char *domev_mapping_check_function(const char *function, Oid registrant,
 										  Oid *owner);
+extern void domev_mapping_examine(DomevMapping *mapping);
 extern void domev_mapping_advise(const char *function);
 
 #endif							/* DOMEV_MAPPING_H */

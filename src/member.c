@@ -122,6 +122,33 @@ domev_member_is_int32(const DomevMember *member, int32 *value)
 	return end == copy + member->value.size && number == *value;
 }
 
+/* Could emit have let these headers pass? */
+bool
+domev_member_are_attributes(DomevText headers)
+{
+	DomevMemberScan scan;
+	DomevMember member;
+	bool		boolean;
+	int32		number;
+
+	if (headers.data == NULL)
+		return true;
+	domev_member_begin(&scan, headers.data, headers.size);
+	while (domev_member_next(&scan, &member))
+	{
+		for (int i = 0; i < member.name.size; i++)
+		{
+			if (strchr("abcdefghijklmnopqrstuvwxyz0123456789", member.name.data[i]) == NULL)
+				return false;
+		}
+		if (member.name.size == 0 || domev_event_is_reserved(member.name) ||
+			!(domev_member_is_string(&member) || domev_member_is_boolean(&member, &boolean) ||
+			  domev_member_is_int32(&member, &number)))
+			return false;
+	}
+	return true;
+}
+
 /* Appends the string that a member's value, which is one, stands for. */
 void
 domev_member_append_string(StringInfo out, const DomevMember *member)

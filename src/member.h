@@ -35,6 +35,7 @@ extern bool domev_member_is(const DomevMember *member, const char *name);
 extern bool domev_member_is_string(const DomevMember *member);
 extern bool domev_member_is_boolean(const DomevMember *member, bool *value);
 extern bool domev_member_is_int32(const DomevMember *member, int32 *value);
+extern bool domev_member_are_attributes(DomevText headers);
 extern void domev_member_append_string(StringInfo out, const DomevMember *member);
 
 #endif							/* DOMEV_MEMBER_H */

@@ -36,6 +36,7 @@ static void set_scope(DomevOptions *options, const char *value);
 static void set_event_types(DomevOptions *options, const char *value);
 static void set_shard(DomevOptions *options, const char *value);
 static void set_origin(DomevOptions *options, const char *value);
+static void set_replay(DomevOptions *options, const char *value);
 
 static const struct
 {
@@ -48,12 +49,12 @@ static const struct
 	{"event_types", set_event_types},
 	{"shard", set_shard},
 	{"origin", set_origin},
+	{"replay", set_replay},
 };
 
 static int	find_option(const char *name);
 static bool parse_count(const char *s, const char *end, int *count);
 static void check_one_of(const char *name, const char *value, const char *one, const char *other);
-static List *parse_globs(const char *name, const char *value, List **names);
 static text *parse_glob(const char *name, const char **position, char **plain);
 static char *without_escapes(const char *like, int size);
 static void raise_malformed(const char *name, const char *value, const char *hint);
@@ -113,7 +114,7 @@ set_format(DomevOptions *options, const char *value)
 static void
 set_topics(DomevOptions *options, const char *value)
 {
-	options->topics = parse_globs("topics", value, &options->named_topics);
+	options->topics = domev_options_parse_globs("topics", value, &options->named_topics);
 }
 
 static void
@@ -129,7 +130,7 @@ set_event_types(DomevOptions *options, const char *value)
 {
 	List	   *names = NIL;
 
-	options->event_types = parse_globs("event_types", value, &names);
+	options->event_types = domev_options_parse_globs("event_types", value, &names);
 }
 
 /* "0/4": the first of four. */
@@ -169,6 +170,15 @@ set_origin(DomevOptions *options, const char *value)
 {
 	check_one_of("origin", value, "none", "any");
 	options->any_origin = strcmp(value, "any") == 0;
+}
+
+static void
+set_replay(DomevOptions *options, const char *value)
+{
+	if (!domev_event_is_publisher(domev_text(value)))
+		raise_malformed("replay", value,
+						"It is the name of a publisher, as domev.replay takes it: 1 to 63 letters a to z and A to Z, digits, \".\", \"_\" and \"-\".");
+	options->replay = pstrdup(value);
 }
 
 static void
@@ -215,8 +225,8 @@ domev_options_match(List *globs, DomevText name)
 }
 
 /* A list, separated by commas, each with or without spaces around it; appends those that are plain to names. */
-static List *
-parse_globs(const char *name, const char *value, List **names)
+List *
+domev_options_parse_globs(const char *name, const char *value, List **names)
 {
 	List	   *globs = NIL;
 	const char *position = value;

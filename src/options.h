@@ -25,9 +25,11 @@ typedef struct DomevOptions
 	int			shards;			/* into how many the events are divided; 0:
 								 * not at all */
 	int			shard;			/* the one asked for, from 0 */
+	char	   *replay;			/* whose replays are asked for; NULL: nobody's */
 } DomevOptions;
 
 extern void domev_options_parse(DomevOptions *options, List *elements);
+extern List *domev_options_parse_globs(const char *name, const char *value, List **names);
 extern bool domev_options_match(List *globs, DomevText name);
 
 #endif							/* DOMEV_OPTIONS_H */

@@ -263,19 +263,26 @@ domev_outbox_put_message(DomevOutbox *outbox, DomevEvent *event)
 	StringInfoData body;
 	char		prefix[sizeof(DOMEV_MESSAGE_PREFIX) + DOMEV_MAX_NAME];
 
-	warn_without_slot();
-	watch_subtransactions();
 	Assert(event->topic.size <= DOMEV_MAX_NAME);
 	strcpy(prefix, DOMEV_MESSAGE_PREFIX);
 	memcpy(prefix + strlen(DOMEV_MESSAGE_PREFIX), event->topic.data, event->topic.size);
 	prefix[strlen(DOMEV_MESSAGE_PREFIX) + event->topic.size] = '\0';
 	initStringInfo(&body);
 	domev_cloudevent_append(&body, event, domev_registry_source(), false);
-	domev_cloudevent_seal(&body, domev_registry_message_key(), GetTopTransactionId(), prefix);
-	message_end = domev_log_logical_message_compat(prefix, body.data, body.len, true, false);
-	message_xid = GetCurrentTransactionId();
+	domev_outbox_write_message(prefix, &body);
 	MemoryContextSwitchTo(old);
 	MemoryContextReset(outbox->scratch);
+}
+
+/* Writes the body of an event as a message with this prefix, and seals it for that. */
+void
+domev_outbox_write_message(const char *prefix, StringInfo body)
+{
+	warn_without_slot();
+	watch_subtransactions();
+	domev_cloudevent_seal(body, domev_registry_message_key(), GetTopTransactionId(), prefix);
+	message_end = domev_log_logical_message_compat(prefix, body->data, body->len, true, false);
+	message_xid = GetCurrentTransactionId();
 }
 
 /* From the first message of a session on. */
@@ -304,6 +311,6 @@ warn_without_slot(void)
 		ereport(WARNING,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("no logical replication slot exists in this database"),
-				 errdetail("Events of topics with storage \"wal\" are seen only by slots that exist when they are emitted."),
+				 errdetail("Events of topics with storage \"wal\" and replays are seen only by slots that exist when they are written."),
 				 errhint("Create the slot first: SELECT pg_create_logical_replication_slot('my_publisher', 'domev');")));
 }

@@ -11,6 +11,7 @@
 #define DOMEV_OUTBOX_H
 
 #include "catalog.h"
+#include "lib/stringinfo.h"
 
 /* The outbox, open for the events of one emit. */
 typedef struct DomevOutbox DomevOutbox;
@@ -23,6 +24,7 @@ extern void domev_outbox_publish(DomevOutbox *outbox, const DomevTopic *topic,
 								 DomevEvent *event);
 extern void domev_outbox_put_row(DomevOutbox *outbox, DomevEvent *event);
 extern void domev_outbox_put_message(DomevOutbox *outbox, DomevEvent *event);
+extern void domev_outbox_write_message(const char *prefix, StringInfo body);
 extern void domev_outbox_close(DomevOutbox *outbox);
 
 extern bool domev_outbox_claim(const pg_uuid_t *event_id, const char *event_type);

@@ -321,7 +321,7 @@ take_message(LogicalDecodingContext *ctx, ReorderBufferTXN *txn, XLogRecPtr lsn,
 
 	if (transactional)
 		domev_keep_alive_compat(ctx, &output->skipped);
-	if (strncmp(prefix, DOMEV_MESSAGE_PREFIX, strlen(DOMEV_MESSAGE_PREFIX)) != 0)
+	if (!domev_change_is_message(prefix))
 		return;
 	old = MemoryContextSwitchTo(output->scratch);
 
@@ -486,7 +486,7 @@ log_dropped(Output *output, XLogRecPtr lsn)
 			(errmsg("domev dropped WAL messages that it did not write: " UINT64_FORMAT,
 					output->dropped),
 			 lsn != InvalidXLogRecPtr ? errdetail("The last one is at %X/%X.", LSN_FORMAT_ARGS(lsn)) : 0,
-			 errhint("They begin with \"%s\" and do not carry domev's MAC: forged by pg_logical_emit_message(), or written before a restore.",
-					 DOMEV_MESSAGE_PREFIX)));
+			 errhint("They begin with \"%s\" or \"%s\" and do not carry domev's MAC: forged by pg_logical_emit_message(), or written before a restore.",
+					 DOMEV_MESSAGE_PREFIX, DOMEV_REPLAY_PREFIX)));
 	output->dropped = 0;
 }

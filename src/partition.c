@@ -84,7 +84,6 @@ static void raise_changed(void);
 static Oid	route(Relation outbox, const AttrNumber *columns, const DomevEvent *event);
 static void check_partition(Relation relation);
 static void find_interval(Partition *partition, Relation outbox, AttrNumber column, TimestampTz time);
-static TimestampTz bound_time(PartitionBoundInfo bounds, int i);
 static EState *make_estate(Relation relation);
 static void prepare_target(Partition *partition, Relation relation);
 static bool is_plain(Relation relation, const ResultRelInfo *target);
@@ -336,12 +335,13 @@ find_interval(Partition *partition, Relation outbox, AttrNumber column, Timestam
 	index = bounds->indexes[bound + 1] >= 0 ? bounds->indexes[bound + 1] : bounds->default_index;
 	if (index < 0 || partitions->oids[index] != partition->relid)
 		return;
-	partition->from = bound_time(bounds, bound);
-	partition->to = bound_time(bounds, bound + 1);
+	partition->from = domev_partition_bound(bounds, bound);
+	partition->to = domev_partition_bound(bounds, bound + 1);
 }
 
-static TimestampTz
-bound_time(PartitionBoundInfo bounds, int i)
+/* The time of one of the bounds that separate partitions, in their order. */
+TimestampTz
+domev_partition_bound(PartitionBoundInfo bounds, int i)
 {
 	if (i < 0 || (i < bounds->ndatums && bounds->kind[i][0] == PARTITION_RANGE_DATUM_MINVALUE))
 		return DT_NOBEGIN;

@@ -11,7 +11,9 @@
 #define DOMEV_PARTITION_H
 
 #include "event.h"
+#include "partitioning/partdefs.h"
 
 extern void domev_partition_insert(const DomevEvent *event);
+extern TimestampTz domev_partition_bound(PartitionBoundInfo bounds, int i);
 
 #endif							/* DOMEV_PARTITION_H */

@@ -424,8 +424,7 @@ check_topic_exists(const char *topic, DomevTopic *row)
 }
 
 /*
- * A transaction with an old snapshot does not see what was registered since,
- * and its foreign keys would not, either.
+ * A transaction with an old snapshot does not see what was registered since.
  */
 static void
 check_visible(const char *what, const char *name, const char *sql)

@@ -12,6 +12,7 @@
 
 #include "catalog.h"
 #include "right.h"
+#include "stats.h"
 
 /* How a mapping's function is called; mapping.c's alone. */
 typedef struct DomevMappingCall DomevMappingCall;
@@ -31,6 +32,7 @@ typedef struct DomevMapping
 	DomevRightMark may_publish; /* the owner, to the topic that was last
 								 * published to */
 	const DomevTopic *last_topic;
+	DomevStatsMark stats;		/* where its runs are counted */
 } DomevMapping;
 
 typedef struct DomevEventType

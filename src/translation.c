@@ -90,8 +90,13 @@ domev_translation_try(DomevMapping *mapping, const DomevDomainEvent *domain,
 	int			level = GetCurrentTransactionNestLevel();
 	volatile bool succeeded = true;
 	DomevRemnant remnant = {NULL};
+	instr_time	start;
+	bool		counted = domev_stats_begin(&start);
 
-	/* Before, not to be locked anew for each event; after, as it may be another one now. */
+	/*
+	 * Before, not to be locked anew for each event; after, as it may be
+	 * another one now.
+	 */
 	domev_mapping_lock(mapping);
 	PG_TRY();
 	{
@@ -110,7 +115,10 @@ domev_translation_try(DomevMapping *mapping, const DomevDomainEvent *domain,
 	}
 	PG_CATCH();
 	{
-		/* They must go even if the error goes on: who catches it ends his own. */
+		/*
+		 * They must go even if the error goes on: who catches it ends his
+		 * own.
+		 */
 		(void) domev_remnant_is_left(&remnant);
 		MemoryContextSwitchTo(context);
 		*error = copy_error(level, mapping->deferred);
@@ -122,6 +130,8 @@ domev_translation_try(DomevMapping *mapping, const DomevDomainEvent *domain,
 	MemoryContextSwitchTo(context);
 	CurrentResourceOwner = owner;
 	domev_mapping_lock(mapping);
+	if (counted)
+		domev_stats_count(mapping->name, &mapping->stats, start, succeeded);
 	if (!succeeded && !may_be_recorded((*error)->sqlerrcode))
 		ReThrowError(*error);
 	return succeeded;

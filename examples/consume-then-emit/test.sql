@@ -20,12 +20,12 @@ FROM received_from_slot WHERE e->>'topic' = 'warehouse.shipments';
 -- A consumer that dies before its commit has received nothing, so the repeat does it all.
 BEGIN;
 SET LOCAL domev.context = '{"causationid": "01a20ad7-9860-7bb8-a7b8-eac64f800610"}';
-CALL receive_order_placed('{"id": "01a20ad7-9860-7bb8-a7b8-eac64f800610", "subject": "43", "data": {"city": "Porto"}}');
+CALL receive_order_placed('{"id": "01a20ad7-9860-7bb8-a7b8-eac64f800610", "source": "/shop", "subject": "43", "data": {"city": "Porto"}}');
 ROLLBACK;
-SELECT CASE WHEN ((SELECT count(*) FROM received) = 1 AND (SELECT count(*) FROM shipments) = 1
+SELECT CASE WHEN ((SELECT count(*) FROM domev.inbox) = 1 AND (SELECT count(*) FROM shipments) = 1
 		AND (SELECT count(*) FROM domev.outbox) = 2)
 	IS TRUE THEN 'ok' ELSE 'not ok' END || ' - a consumer that dies has received, done and said nothing';
-CALL receive_order_placed('{"id": "01a20ad7-9860-7bb8-a7b8-eac64f800610", "subject": "43", "data": {"city": "Porto"}}');
+CALL receive_order_placed('{"id": "01a20ad7-9860-7bb8-a7b8-eac64f800610", "source": "/shop", "subject": "43", "data": {"city": "Porto"}}');
 SELECT CASE WHEN (count(*) = 2 AND bool_or(payload->>'depot' = 'north'))
 	IS TRUE THEN 'ok' ELSE 'not ok' END || ' - and does it all when the event comes again'
 FROM domev.outbox WHERE payload->>'order' = '43';

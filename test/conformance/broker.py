@@ -28,10 +28,12 @@ class Delivery:
 
 
 def id_of(line):
-    """The id in an event's JSON; what is no event has none."""
+    """The id in an event's JSON, of one that is replayed behind the replay's; what is no event has none."""
     try:
         event = json.loads(line)
-        return event["id"] if isinstance(event, dict) and isinstance(event.get("id"), str) else None
+        if not isinstance(event, dict) or not isinstance(event.get("id"), str):
+            return None
+        return f"{event['replayid']}/{event['id']}" if "replayid" in event else event["id"]
     except ValueError:
         return None
 

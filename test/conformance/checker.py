@@ -137,6 +137,25 @@ def count_overtaken(ledger, deliveries):
     return overtaken
 
 
+def check_replay(replay, ids, deliveries):
+    """ids: of the events of a replay, in their order; deliveries: all arrivals of replayed events."""
+    expected = [f"{replay}/{id}" for id in ids]
+    place = {id: n for n, id in enumerate(expected)}
+    of_it = [d for d in deliveries if d.id.startswith(f"{replay}/")]
+    out_of_order, highest = 0, -1
+    for id in dict.fromkeys(d.id for d in of_it if d.id in place):
+        out_of_order += place[id] < highest
+        highest = max(highest, place[id])
+    accepted = Counter(d.id for d in of_it if d.accepted and d.id in place)
+    return Figures(
+        events=len(expected),
+        lost=len(set(expected) - set(accepted)),
+        phantom=len({d.id for d in of_it} - set(expected)),
+        out_of_order=out_of_order,
+        duplicates=sum(accepted.values()) - len(accepted),
+        differing=count_differing(of_it))
+
+
 def check(ledger, deliveries, safe_before=frozenset()):
     """deliveries: all arrivals, in their order; safe_before: what was published of this ledger before them."""
     accepted = Counter(d.id for d in deliveries if d.accepted and d.id in ledger.place)

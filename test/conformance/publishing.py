@@ -76,6 +76,7 @@ class Publisher:
         self.server = wire.Connection(**wire.parse_uri(environment["DOMEV_CONNECTION"]), replication=True)
         self.slot = environment["DOMEV_SLOT"]
         self.publication = environment.get("DOMEV_PUBLICATION")
+        self.replay = environment.get("DOMEV_REPLAY")
         self.broker = Broker(environment["DOMEV_BROKER"])
         self.memory = Memory()
         self.queue = deque()  # received, not known to be safe
@@ -110,7 +111,7 @@ class Publisher:
         return wire.lsn(rows[0][0]) if rows else None
 
     def options(self):
-        return {}
+        return {"replay": self.replay} if self.replay else {}
 
     def on_data(self, position, data):
         self.on_received(Event(position, data))

@@ -258,6 +258,22 @@ def _must_be_refused(stage, gap):
     stage.finish(stuck=True)
 
 
+def replay(stage, cycles):
+    """All is replayed, for the name that the publisher was told, which is killed meanwhile."""
+    stage.begin()
+    if stage.kit.plugin != "domev":
+        raise Skipped("only the plugin domev sends replays by name")
+    stage.start_load()
+    stage.wait_for_progress(200)
+    stage.stop_load()
+    stage.broker.set_policy(accept_all, lambda: stage.rng.uniform(0, 0.004))  # so that something is on its way when it dies
+    for _ in range(cycles):
+        stage.replay()
+        time.sleep(stage.rng.uniform(0, 0.15))
+        stage.restart()
+    stage.finish()
+
+
 ALL = {
     "worst-moment": worst_moment,
     "kills": kills,
@@ -273,4 +289,9 @@ ALL = {
 FOR_MEMORY = {
     "slot-made-again": slot_made_again,
     "other-server": other_server,
+}
+
+# Only publishers that give the option replay, with the name in DOMEV_REPLAY, can pass this one.
+FOR_REPLAYS = {
+    "replay": replay,
 }

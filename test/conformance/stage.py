@@ -5,12 +5,13 @@ import time
 
 import wire
 from broker import Broker, accept_all
-from checker import Figures, Ledger, check
+from checker import Figures, Ledger, check, check_replay
 from load import Load
 from program import Program, PublishedFile
 from server import PUBLICATION, SLOT, DATABASE, wait_until
 
 EVENT_TYPES = {"domev": ["kit.row", "kit.message"], "pgoutput": ["kit.message"]}
+REPLAY = "kit"  # the name for which events are replayed
 PATIENCE = 60  # seconds for whatever a publisher has to do
 REFUSAL = 10  # seconds in which a publisher that does not end would have done what it must not
 
@@ -36,6 +37,7 @@ class Stage:
         self.run = 0
         self.checked = 0  # deliveries of clusters that are gone
         self.safe_before = set()
+        self.replays = {}  # by id: the ids of their events
         self.load = None
         self.broker = self.program = None
         self.cluster = kit.template.copy(self.folder)
@@ -57,6 +59,7 @@ class Stage:
         environment["DOMEV_SLOT"] = SLOT
         environment["DOMEV_BROKER"] = f"127.0.0.1:{self.broker.port}"
         environment["DOMEV_PUBLISHED"] = path
+        environment["DOMEV_REPLAY"] = REPLAY
         if self.kit.plugin == "pgoutput":
             environment["DOMEV_PUBLICATION"] = PUBLICATION
         return environment
@@ -165,6 +168,21 @@ class Stage:
         load.stop()
         self.complaints += load.complaints
 
+    # Replays
+
+    def replay(self):
+        """Of all events that have rows, for the name that the publisher was told."""
+        ids = [id for (id,) in self.cluster.query("SELECT event_id FROM domev.outbox WHERE topic IS NOT NULL ORDER BY recorded_at, event_id")]
+        id = self.cluster.value(f"SET client_min_messages = warning; CALL domev.replay('{REPLAY}')")
+        self.replays[id] = ids
+
+    def drain_replays(self):
+        """Waits until the last event of each replay is published."""
+        for replay, ids in self.replays.items():
+            if not wait_until(lambda last=f"{replay}/{ids[-1]}": self.is_published(last), PATIENCE):
+                self.complaints.append(f"not all of a replay is published after {PATIENCE} s; does the publisher give the option replay?")
+                return
+
     # The slot
 
     def end_of_last(self):
@@ -215,7 +233,11 @@ class Stage:
             self.file.read()
         deliveries = self.broker.deliveries if self.uses_broker else self.file.deliveries
         ledger = Ledger(self.cluster.ledger(), self.cluster.end_of_transactions())
-        self.figures += check(ledger, deliveries[self.checked:], self.safe_before)
+        arrived = deliveries[self.checked:]
+        replayed = [d for d in arrived if d.id and "/" in d.id]
+        self.figures += check(ledger, [d for d in arrived if d not in replayed] if replayed else arrived, self.safe_before)
+        for replay, ids in self.replays.items():
+            self.figures += check_replay(replay, ids, replayed)
         self.safe_before |= {d.id for d in deliveries if d.accepted}
         self.checked = len(deliveries)
 
@@ -230,6 +252,7 @@ class Stage:
         self.heal()
         if not stuck:
             self.drain()
+            self.drain_replays()
         self.kill()
         self.check()
         self.complaints += self.file.complaints

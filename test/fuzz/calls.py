@@ -12,7 +12,7 @@ FUNCTIONS = """
             LATERAL (SELECT coalesce((SELECT m.i FROM unnest(p.proargmodes) WITH ORDINALITY AS m (mode, i)
                 WHERE m.mode IN ('i', 'b', 'v') ORDER BY m.i LIMIT 1 OFFSET s.i), s.i + 1)) AS a (i)), '{}'),
         ARRAY(SELECT format_type(t, NULL) FROM unnest(p.proargtypes) AS t),
-        p.pronargdefaults, p.prorettype = 'trigger'::regtype, coalesce(obj_description(p.oid, 'pg_proc'), '')
+        p.pronargdefaults, p.prorettype = 'trigger'::regtype, p.prokind = 'p', coalesce(obj_description(p.oid, 'pg_proc'), '')
     FROM pg_depend AS d JOIN pg_extension AS e ON d.refobjid = e.oid JOIN pg_proc AS p ON d.objid = p.oid JOIN pg_namespace AS n ON p.pronamespace = n.oid
     WHERE d.classid = 'pg_proc'::regclass AND d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e' AND e.extname = 'domev' ORDER BY 1"""
 
@@ -27,7 +27,7 @@ OUTBOX = (("event_id", "uuid"), ("recorded_at", "timestamp with time zone"), ("t
 OPTION_VALUES = {
     "format": ("cloudevents", "protobuf"), "topics": ("*", "in", "out*", "in, out", "?n", "\\*"), "event_types": ("*", "echo", "made,x", "*\\,*"),
     "scope": ("internal", "external"), "shard": ("0/4", "3/4", "0/1", "1023/1024", "4/4", "0/0", "0/1025", "-1/4", "00001/4", "1/", "/", "9223372036854775808/4"),
-    "origin": ("none", "any"), "replay": ("x",),
+    "origin": ("none", "any"), "replay": ("x", "x.y_z-1", "x/y", ""),
 }
 JOURNAL = ("trace", "find_trace", "remap")  # they read what a superuser may have written by hand
 READERS = {"pg_logical_slot_peek_changes": 5, "pg_logical_slot_peek_binary_changes": 5, "pg_logical_slot_get_changes": 1, "pg_logical_slot_get_binary_changes": 1}
@@ -35,7 +35,7 @@ READERS = {"pg_logical_slot_peek_changes": 5, "pg_logical_slot_peek_binary_chang
 
 class Function:
     def __init__(self, row):
-        (self.signature, self.call, self.name, names, types, self.defaults, self.is_trigger, self.comment) = row
+        (self.signature, self.call, self.name, names, types, self.defaults, self.is_trigger, self.is_procedure, self.comment) = row
         self.arguments = list(zip(names, types))
 
 
@@ -88,7 +88,9 @@ class Calls:
         texts, arguments, typed = self.arguments_of(function, self.sense())
         call = f"{function.call}({', '.join(texts)})"
         sql = rng.choice((f"SELECT * FROM {call}", f"SELECT {call}", f"SELECT {call}")) if not function.is_trigger else f"SELECT {call}"
-        if rng.random() < 0.02:
+        if function.is_procedure:
+            sql = f"CALL {call}"
+        elif rng.random() < 0.02:
             sql += " FROM generate_series(1, 3)" if sql.startswith(f"SELECT {call}") else ", generate_series(1, 3)"
         scopes = (("call",) if function.is_trigger or not typed else ()) + (("journal",) if name in JOURNAL else ())
         return Statement(sql, (function.signature,), scopes, arguments)
@@ -174,7 +176,7 @@ class Calls:
             elif change < 0.8:
                 del content[:rng.randrange(len(content))]
         prefix = rng.choice([values.quote("domev/" + topic) for topic in values.TOPICS] +
-                            ["'domev/'", "'domev'", "'domev.heartbeat'", "'domev/' || repeat('x', 64)", "'domev/' || repeat('x', 1000000)", "'domev/\udcff'", "'domev/a/b'"])
+                            ["'domev.replay/x/in'", "'domev.replay/'", "'domev.replay/x'", "'domev.replay/' || repeat('x', 200) || '/in'", "'domev/'", "'domev'", "'domev.heartbeat'", "'domev/' || repeat('x', 64)", "'domev/' || repeat('x', 1000000)", "'domev/\udcff'", "'domev/a/b'"])
         return Statement(f"SELECT pg_logical_emit_message({rng.choice(('true', 'true', 'false'))}, {prefix}, '\\x{bytes(content).hex()}'::bytea)",
                          (), ("call",), (), "message")
 

@@ -57,6 +57,7 @@ static const uint8 message_key[DOMEV_SIPHASH_SIZE] = "0123456789abcde";
 
 static bool filter_types;
 static bool filter_shards;
+static bool filter_replay;
 static DomevText wanted_type;	/* what it was asked with */
 static DomevText wanted_key;
 
@@ -80,6 +81,12 @@ const char *
 domev_filter_source(DomevFilter *filter)
 {
 	return "/fuzz";
+}
+
+bool
+domev_filter_wants_replay(DomevFilter *filter, DomevText publisher)
+{
+	return filter_replay;
 }
 
 bool
@@ -519,6 +526,25 @@ read_message(DomevText message, DomevText *body)
 	return domev_change_read_message(NULL, XID, COMMIT_LSN, "domev/fuzz", message.size, message.data, body);
 }
 
+/* As it is replayed: for whoever asks for it, and by this prefix only. */
+static void
+replay_message(DomevText bytes)
+{
+	StringInfoData message;
+	DomevText	body;
+
+	initStringInfo(&message);
+	appendBinaryStringInfo(&message, bytes.data, bytes.size);
+	domev_cloudevent_seal(&message, message_key, XID, "domev.replay/p/fuzz");
+	filter_replay = false;
+	MUST(domev_change_read_message(NULL, XID, COMMIT_LSN, "domev.replay/p/fuzz", message.len, message.data, &body) && body.data == NULL);
+	filter_replay = true;
+	MUST(domev_change_read_message(NULL, XID, COMMIT_LSN, "domev.replay/p/fuzz", message.len, message.data, &body) && body.size == bytes.size);
+	MUST(!domev_change_read_message(NULL, XID, COMMIT_LSN, "domev.replay/q/fuzz", message.len, message.data, &body));
+	MUST(!domev_change_read_message(NULL, XID, COMMIT_LSN, "domev.replay/p", message.len, message.data, &body));
+	MUST(!domev_change_read_message(NULL, XID, COMMIT_LSN, "domev/fuzz", message.len, message.data, &body));
+}
+
 static void
 fuzz_message(Input *in)
 {
@@ -543,6 +569,7 @@ fuzz_message(Input *in)
 	if (json_read(message.data, message.len, true) == NULL)
 		filter_types = filter_shards = false;
 	MUST(read_message(found, &body) && body.size == bytes.size);
+	replay_message(bytes);
 	MUST(!domev_change_read_message(NULL, XID + 1, COMMIT_LSN, "domev/fuzz", message.len, message.data, &body));
 	MUST(!domev_change_read_message(NULL, XID, COMMIT_LSN, "domev/fuzy", message.len, message.data, &body));
 	message.data[change % message.len] ^= 1 << (change >> 13);

@@ -24,11 +24,14 @@ SENSE = {
     "payload_column": ("payload",), "headers_column": ("headers",), "version_column": ("version",), "event_id_column": ("event_id", "uid"),
     "occurred_at_column": ("at",), "source": ("/shop", "https://shop.example/orders", "urn:x:y"), "key": ("k",),
     "content_type": ("application/json", "application/vnd.x+json; charset=utf-8", "text/plain"), "data_schema": ("https://x.example/s",),
-    "consumer": ("c1", "c2"), "slot_name": ("fuzz",),
+    "consumer": ("c1", "c2"), "slot_name": ("fuzz",), "publisher": ("x", "x.y_z-1"), "journal_topic": TOPICS, "slot": ("fuzz",), "lost_slot": ("fuzz",),
+    "consumer": ("c1", "c2"), "slot_name": ("fuzz",), "owner": ("fuzz_app", "fuzz_plain", "postgres"),
+    "up_to": ("0000000000000001.0000000000000000", "00000000000002E0.0003042AA784BA26", "00000000FFFFFFFF.0003042AA784BA26", "FFFFFFFFFFFFFFFF.FFFFFFFFFFFFFFFF"),
 }
 ARRAYS = {
+    "topics": ("*", "in*", "out*"), "event_types": ("*", "e*", "made"),
     "columns": COLUMNS, "ignore": COLUMNS, "produces": ("made", "x", "domev.unpublishable"),
-    "reset": ("description", "topic", "journal", "produces", "condition", "columns", "ignore", "event_type", "headers_column", "scope"),
+    "reset": ("description", "topic", "journal", "produces", "condition", "columns", "ignore", "event_type", "headers_column", "scope", "poll_since"), "topics": TOPICS,
 }
 
 SIZES = (1, 57, 58, 63, 64, 255, 256, 1024, 1025, 2048, 2049, 9000)

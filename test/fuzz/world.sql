@@ -48,6 +48,7 @@ SELECT domev.create_capture('rows-insert', 'fuzz.rows', 'insert', 'id, name', 'e
 	domev.create_capture('rows-truncate', 'fuzz.rows', 'truncate', NULL, 'journal'),
 	domev.create_capture('events', 'fuzz.events', 'insert', 'id', event_type_column => 'type', payload_column => 'payload', headers_column => 'headers',
 		version_column => 'version', event_id_column => 'event_id', occurred_at_column => 'at');
+SELECT domev.create_consumer('c1', '-infinity'), domev.create_consumer('c2', '-infinity', 'fuzz_app');
 -- WAL messages to be damaged and written again: none of them may ever be sent.
 SELECT domev.create_event_type('sealed', 'order', 'in.wal');
 SELECT domev.emit('sealed', 'sealed ' || i, jsonb_build_object('n', repeat('x', i * 10)), '{"user": "ann"}') FROM generate_series(1, 5) AS i;
@@ -56,7 +57,7 @@ SELECT domev.emit('none', i, event_id => ('01234567-89ab-7000-8000-00000000000' 
 
 -- fuzz_app may do all that can be granted, fuzz_plain what everybody may.
 GRANT ALL ON ALL TABLES IN SCHEMA fuzz TO fuzz_app;
-GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA domev, fuzz TO fuzz_app;
+GRANT EXECUTE ON ALL ROUTINES IN SCHEMA domev, fuzz TO fuzz_app;
 GRANT SELECT ON domev.outbox, domev.failed_mapping, domev.remapped TO fuzz_app;
 DO $$
 DECLARE

@@ -96,7 +96,7 @@ TRUNCATE canary;
 -- what is registered, what is emitted: each function of domev is called
 CREATE SCHEMA shop;
 GRANT USAGE, CREATE ON SCHEMA shop TO regress_app;
-GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA domev TO regress_app;
+GRANT EXECUTE ON ALL ROUTINES IN SCHEMA domev TO regress_app;
 GRANT SELECT ON ALL TABLES IN SCHEMA domev TO regress_app;
 REVOKE SELECT ON domev.message_key FROM regress_app;
 -- what the registrant makes is the extension owner's
@@ -148,6 +148,28 @@ INSERT INTO calls (name, statement) VALUES
 	('remap', $$SELECT FROM domev.remap('m', since => '2026-01-01', dry_run => true) LIMIT 1$$),
 	('purge_failed', $$SELECT FROM domev.purge_failed('0 s')$$),
 	('heartbeat', $$SELECT FROM domev.heartbeat()$$),
+	('set_retention', $$SELECT FROM domev.set_retention('1 day', '1 microsecond', '1 second', reset => '{ahead}')$$),
+	('maintain', $$SELECT FROM domev.maintain() LIMIT 1$$),
+	('doctor', $$SELECT FROM domev.doctor()$$),
+	('read_mapping_stats', $$SELECT FROM domev.mapping_stats, domev.publishers, domev.outbox_partitions$$),
+	('reset_mapping_stats', $$SELECT FROM domev.reset_mapping_stats()$$),
+	('preview_replay', $$SELECT FROM domev.preview_replay('{*}', '{*}', 'a', '1', '2026-01-01', '2126-01-01', 't')$$),
+	('replay', $$CALL domev.replay('p', '{*}', '{*}', 'a', '1', '2026-01-01', '2126-01-01', 't')$$),
+	('replay', $$CALL domev.replay('p', dry_run => true)$$),
+	('catch_up', $$CALL domev.catch_up('p', since => '2026-01-01', topics => '{t}')$$),
+	('catch_up', $$CALL domev.catch_up('p', lost_slot => 'attacked', slot => 'attacked_2', topics => '{t}')$$),
+	('resume_replay', $$DO $d$ DECLARE id pg_catalog.uuid; BEGIN CALL domev.replay('p', replay_id => id); CALL domev.resume_replay(id); END $d$ $$),
+	('create_consumer', $$SELECT FROM domev.create_consumer('a', '2026-01-01', description => 'x')$$),
+	('receive', $$SELECT FROM domev.receive('a', 'x'), domev.receive('a', '00000000-0000-0000-0000-000000000001'::pg_catalog.uuid, '/shop') AS u$$),
+	('purge_inbox', $$SELECT FROM domev.purge_inbox('-1 day', 1)$$),
+	('poll', $$SELECT FROM domev.poll('a', 1), domev.poll('a', topics => '{t}') AS t LIMIT 1$$),
+	('ack', $$SELECT FROM domev.ack('a', (SELECT position FROM domev.poll('a', 1)))$$),
+	('poll', $$SELECT FROM domev.poll('a') LIMIT 1$$),
+	('alter_consumer', $$SELECT FROM domev.alter_consumer('a', '-infinity', CURRENT_USER::pg_catalog.text::pg_catalog.regrole, reset => '{description}')$$),
+	('drop_consumer', $$SELECT FROM domev.drop_consumer('a'), domev.drop_consumer('none', true) AS n$$),
+	('set_schema', $$SELECT FROM domev.set_schema('a', '{"$ref": "#"}'), domev.set_schema('a', 'true') AS again, domev.set_schema('b', NULL) AS b$$),
+	('flow', $$SELECT FROM domev.flow()$$), ('quote_mermaid', $$SELECT FROM domev.quote_mermaid('a "b"')$$),
+	('asyncapi', $$SELECT FROM domev.asyncapi(NULL)$$), ('make_asyncapi', $$SELECT FROM domev.make_asyncapi(NULL, NULL, '1')$$), ('component_name', $$SELECT FROM domev.component_name('a "b"')$$),
 	('', $$SELECT FROM domev.topics, domev.event_types, domev.source LIMIT 1$$),
 	('drop_capture', $$SELECT FROM domev.drop_capture('c'), domev.drop_capture('u') AS u, domev.drop_capture('none', true) AS n$$),
 	('drop_mapping', $$SELECT FROM domev.drop_mapping('m'), domev.drop_mapping('p') AS p, domev.drop_mapping('f') AS f$$),
@@ -157,7 +179,7 @@ INSERT INTO calls (name, statement) VALUES
 	('guard_registry', NULL), ('invalidate_registry', NULL); -- by all that writes the registry
 -- none is forgotten
 SELECT DISTINCT proname FROM pg_proc WHERE pronamespace = 'domev'::regnamespace AND proname NOT IN (SELECT name FROM calls) ORDER BY 1;
-SELECT pg_create_logical_replication_slot('attacked', 'domev') IS NOT NULL;
+SELECT pg_create_logical_replication_slot('attacked', 'domev') IS NOT NULL, pg_create_logical_replication_slot('attacked_2', 'domev') IS NOT NULL;
 SET domev.keep_emitted = on;
 SET client_min_messages = warning;
 
@@ -211,7 +233,7 @@ SELECT count(*) FROM public.canary;
 ALTER DATABASE contrib_regression RESET search_path;
 \c - :superuser
 SET client_min_messages = warning;
-SELECT pg_drop_replication_slot('attacked');
+SELECT pg_drop_replication_slot('attacked'), pg_drop_replication_slot('attacked_2');
 DROP EXTENSION domev CASCADE;
 DROP SCHEMA shop, attacker CASCADE;
 DROP TABLE canary, calls;

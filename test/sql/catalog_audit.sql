@@ -69,7 +69,7 @@ SELECT p.oid::regprocedure FROM members AS m JOIN pg_proc AS p ON p.oid = m.obji
 WHERE p.proleakproof OR 'internal'::regtype = ANY (p.proargtypes::oid[]) OR p.prorettype = 'internal'::regtype;
 -- a function that writes, but is not volatile, or may run in a parallel worker
 SELECT p.oid::regprocedure FROM members AS m JOIN pg_proc AS p ON p.oid = m.objid AND m.classid = 'pg_proc'::regclass
-WHERE p.proname ~ '^(emit|create_|alter_|drop_|set_|remap|purge_|heartbeat|capture_change|map_deferred|invalidate_)' AND (p.provolatile <> 'v' OR p.proparallel <> 'u');
+WHERE p.proname ~ '^(emit|create_|alter_|drop_|set_|remap|purge_|receive|poll|ack|maintain|replay|resume_|catch_up|reset_|heartbeat|capture_change|map_deferred|guard_|invalidate_)' AND (p.provolatile <> 'v' OR p.proparallel <> 'u');
 -- a right of PUBLIC to write or to create, a right that may be passed on, a right of somebody else
 SELECT pg_describe_object(m.classid, m.objid, 0), a.privilege_type FROM members AS m,
 	LATERAL (SELECT coalesce(proacl, acldefault('f', proowner)), proowner FROM pg_proc WHERE oid = m.objid AND m.classid = 'pg_proc'::regclass

@@ -117,12 +117,12 @@ sub messages_of_section
 	return @messages;
 }
 
-# Each function of the script has a comment that says what it raises.
+# Each function and procedure of the script has a comment that says what it raises.
 sub sqlstates_of_comments
 {
 	my ($sql) = @_;
-	my @functions = $sql =~ /^CREATE FUNCTION /mg;
-	my @comments = $sql =~ /^COMMENT ON FUNCTION .*? IS\s*'((?:[^']|'')*)';$/msg;
+	my @functions = $sql =~ /^CREATE (?:FUNCTION|PROCEDURE) /mg;
+	my @comments = $sql =~ /^COMMENT ON (?:FUNCTION|PROCEDURE) .*? IS\s*'((?:[^']|'')*)';$/msg;
 	my @raises = map { /\braises (.*)/s ? $1 : () } @comments;
 	my @problems;
 
