@@ -404,7 +404,7 @@ class Fuzzer:
         os.kill(connection.info.backend_pid, 11)
         self.wait_for_end(connection)
         self.wait_for_server()
-        self.expect(control.check_log(), "a backend that dies")
+        self.expect(self.will_be_found(control), "a backend that dies")
 
     def control_of_stream(self):
         for text in ("", "{}", '{"specversion": NaN}', '{"specversion":"1.0","id":"x"'):
@@ -426,6 +426,14 @@ class Fuzzer:
                 time.sleep(0.1)
         except psycopg2.Error:
             pass
+
+    def will_be_found(self, control):
+        """The postmaster says so when it has noticed, which may be after a new connection."""
+        for _ in range(600):
+            if control.check_log():
+                return True
+            time.sleep(0.1)
+        return False
 
     def expect(self, found, what):
         if not found:
