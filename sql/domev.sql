@@ -1111,12 +1111,19 @@ FROM domev.captures AS c
 WHERE c.event_type IS NOT NULL AND NOT EXISTS (SELECT FROM domev.event_types AS t WHERE t.event_type OPERATOR(pg_catalog.=) c.event_type);
 COMMENT ON VIEW domev.capture_problems IS 'what domev.doctor finds at captures';
 
+-- With a DateStyle whose times read the same in every session; a function of this setting, as a view has none.
+CREATE FUNCTION domev.partition_bound(partition regclass) RETURNS text
+	LANGUAGE sql STABLE STRICT PARALLEL SAFE SET datestyle = 'ISO'
+	RETURN (SELECT pg_catalog.pg_get_expr(c.relpartbound, c.oid) FROM pg_catalog.pg_class AS c WHERE c.oid OPERATOR(pg_catalog.=) partition);
+COMMENT ON FUNCTION domev.partition_bound(regclass) IS
+	'takes a table; returns the bounds that make it a partition, with times in the style ISO, NULL when it is none; raises nothing';
+
 CREATE VIEW domev.outbox_partitions WITH (security_barrier) AS
 SELECT c.oid::pg_catalog.regclass AS relation,
 	coalesce(pg_catalog.substring(b.bound, 'FROM \(''([^'']*)''\)')::timestamptz, '-infinity') AS since,
 	coalesce(pg_catalog.substring(b.bound, 'TO \(''([^'']*)''\)')::timestamptz, 'infinity') AS until
 FROM pg_catalog.pg_inherits AS i JOIN pg_catalog.pg_class AS c ON c.oid OPERATOR(pg_catalog.=) i.inhrelid,
-	LATERAL (SELECT pg_catalog.pg_get_expr(c.relpartbound, c.oid)) AS b (bound)
+	LATERAL (SELECT domev.partition_bound(c.oid)) AS b (bound)
 WHERE i.inhparent OPERATOR(pg_catalog.=) 'domev.outbox'::pg_catalog.regclass AND b.bound OPERATOR(pg_catalog.<>) 'DEFAULT';
 COMMENT ON VIEW domev.outbox_partitions IS 'the partitions of domev.outbox but its default one, and of which time their rows are: since (inclusive), until (exclusive)';
 
@@ -1231,7 +1238,7 @@ CREATE PROCEDURE domev.catch_up(
 )
 	AS 'MODULE_PATHNAME', 'domev_catch_up' LANGUAGE C;
 COMMENT ON PROCEDURE domev.catch_up(text, timestamptz, name, name, text[], boolean, uuid) IS
-	'takes a publisher''s name as domev.replay does, and either a slot that the server has given up and that pg_replication_slots still lists, or a time; the slot that the publisher reads now (NULL: any), globs of topics, whether only to say what would be replayed, and an id for the replay; replays all events of topics that the lost slot may not have delivered, or that were recorded since, and warns of topics with storage wal, whose events have no rows, with the range of positions that was lost; returns the replay''s id; raises 22023 when neither or both are given, 42704 when there is no such slot of this database and plugin, 55000 when there is no other slot that could deliver the replay, or the lost one does not say what it has delivered, and what domev.replay raises';
+	'takes a publisher''s name as domev.replay does, and either a slot that the server has given up and that pg_replication_slots still lists, or a time; the slot that the publisher reads now (NULL: any), globs of topics, whether only to say what would be replayed, and an id for the replay; replays all events of topics that the outbox still has and that the lost slot may not have delivered, or that were recorded since, and warns of topics with storage wal, whose events have no rows, with the range of positions that was lost; returns the replay''s id; raises 22023 when neither or both are given, 42704 when there is no such slot of this database and plugin, 55000 in a REPEATABLE READ or SERIALIZABLE transaction, when there is no other slot that is ready to deliver the replay, or the lost one does not say what it has delivered, and what domev.replay raises';
 -- Consuming: what a consumer has received from wherever, and reading the outbox without a slot.
 -- ---------------------------------------------------------------------------------------------------------------------
 
@@ -1258,6 +1265,11 @@ CREATE TABLE domev.inbox (
 	PRIMARY KEY (consumer, event_id, source)
 ) WITH (autovacuum_vacuum_threshold = 10000, autovacuum_vacuum_scale_factor = 0.05);
 CREATE INDEX inbox_received_at ON domev.inbox (received_at);
+CREATE TRIGGER guard_registry BEFORE INSERT OR UPDATE OR DELETE ON domev.inbox
+	FOR EACH ROW EXECUTE FUNCTION domev.guard_registry();
+CREATE TRIGGER guard_registry_all BEFORE TRUNCATE ON domev.inbox
+	FOR EACH STATEMENT EXECUTE FUNCTION domev.guard_registry();
+ALTER TABLE domev.inbox ENABLE ALWAYS TRIGGER guard_registry, ENABLE ALWAYS TRIGGER guard_registry_all;
 COMMENT ON TABLE domev.inbox IS 'which events consumers have received; written by receive, pruned by purge_inbox';
 COMMENT ON COLUMN domev.inbox.source IS 'the CloudEvents source of the event, empty when receive was given none';
 -- Dumped: what was received before a restore must still be known after it.
@@ -1273,6 +1285,11 @@ CREATE TABLE domev.poll_consumers (
 	marked_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
 	acked_at timestamptz
 );
+CREATE TRIGGER guard_registry BEFORE INSERT OR UPDATE OR DELETE ON domev.poll_consumers
+	FOR EACH ROW EXECUTE FUNCTION domev.guard_registry();
+CREATE TRIGGER guard_registry_all BEFORE TRUNCATE ON domev.poll_consumers
+	FOR EACH STATEMENT EXECUTE FUNCTION domev.guard_registry();
+ALTER TABLE domev.poll_consumers ENABLE ALWAYS TRIGGER guard_registry, ENABLE ALWAYS TRIGGER guard_registry_all;
 COMMENT ON TABLE domev.poll_consumers IS 'where the consumers that poll are in domev.outbox; written by create_consumer, alter_consumer, poll, ack';
 COMMENT ON COLUMN domev.poll_consumers.position IS 'the events of transactions before this one are done, in the order of transaction ids';
 COMMENT ON COLUMN domev.poll_consumers.recorded_at IS 'of that transaction, those recorded up to this time are done, too';
@@ -1308,7 +1325,7 @@ CREATE FUNCTION domev.drop_consumer(
 ) RETURNS void
 	AS 'MODULE_PATHNAME', 'domev_drop_consumer' LANGUAGE C;
 COMMENT ON FUNCTION domev.drop_consumer(text, boolean) IS
-	'takes the consumer''s name; removes it, its position, and what it has received; waits for who receives or polls as the consumer; returns nothing; raises 22004 for a NULL name, 42704 when there is no such consumer (a notice with if_exists), 42501 when the caller does not have the rights of its owner, 40001 when it was registered after the transaction''s snapshot';
+	'takes the consumer''s name; removes it, its position, and what it has received; waits for who receives or polls as the consumer; returns nothing; raises 22004 for a NULL name, 42704 when there is no such consumer (a notice with if_exists), 42501 when the caller does not have the rights of its owner, 40001 when it was registered, or has received, after the transaction''s snapshot';
 
 CREATE FUNCTION domev.receive(consumer text, event_id uuid, source text DEFAULT '') RETURNS boolean
 	AS 'MODULE_PATHNAME', 'domev_receive' LANGUAGE C;
@@ -1597,5 +1614,6 @@ GRANT EXECUTE ON FUNCTION domev.doctor(bigint), domev.read_mapping_stats() TO PU
 GRANT EXECUTE ON FUNCTION domev.receive(text, uuid, text), domev.receive(text, text, text), domev.poll(text, integer, text[]), domev.ack(text, text) TO PUBLIC;
 GRANT SELECT ON domev.consumers, domev.poll_consumers TO PUBLIC;
 -- Shown to everybody, as the registry is; domev.flow calls domev.quote_mermaid.
+GRANT EXECUTE ON FUNCTION domev.partition_bound(regclass) TO PUBLIC; -- the view domev.outbox_partitions calls it
 GRANT EXECUTE ON FUNCTION domev.flow(), domev.asyncapi(text, text, text), domev.quote_mermaid(text) TO PUBLIC;
 GRANT SELECT ON domev.schemas TO PUBLIC;

@@ -19,6 +19,7 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "access/transam.h"
 #include "access/xlog.h"
 #include "argument.h"
@@ -37,12 +38,14 @@
 typedef struct Slot
 {
 	char	   *name;
-	char	   *confirmed;		/* confirmed_flush_lsn; NULL: not there yet */
+	char	   *confirmed;		/* confirmed_flush_lsn; NULL: it is still being
+								 * made, and waits for transactions to end */
 	bool		has_catalog_xmin;
 	TransactionId catalog_xmin;
 	bool		usable;			/* not lost */
 } Slot;
 
+static void check_isolation(void);
 static char *get_name(FunctionCallInfo fcinfo, int arg);
 static void select_undelivered(DomevSelection *selection, const Slot *lost);
 static List *read_slots(void);
@@ -64,6 +67,7 @@ domev_catch_up(PG_FUNCTION_ARGS)
 	Slot	   *lost;
 	const char *end;
 
+	check_isolation();
 	request.publisher = domev_replay_publisher(fcinfo, 0);
 	request.lost_slot = get_name(fcinfo, 2);
 	if (PG_ARGISNULL(1) == (request.lost_slot == NULL))
@@ -86,6 +90,18 @@ domev_catch_up(PG_FUNCTION_ARGS)
 		select_undelivered(selection, lost);
 	warn_of_messages(selection, lost, end);
 	return domev_replay_start(fcinfo, &request);
+}
+
+/* What was committed between an old snapshot and the making of the new slot would be in neither. */
+static void
+check_isolation(void)
+{
+	if (IsolationUsesXactSnapshot())
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("cannot catch up in a transaction with a snapshot of its own"),
+				 errdetail("What was committed after the snapshot, and before the new slot was made, would be lost."),
+				 errhint("Call it in a READ COMMITTED transaction, or by itself with default_transaction_isolation = 'read committed'.")));
 }
 
 static char *
@@ -187,7 +203,7 @@ find_end(List *slots, const char *lost, const char *new)
 	{
 		const Slot *slot = lfirst(lc);
 
-		if (!slot->usable || (lost != NULL && strcmp(slot->name, lost) == 0) || (new != NULL && slot != found))
+		if (!slot->usable || slot->confirmed == NULL || (lost != NULL && strcmp(slot->name, lost) == 0) || (new != NULL && slot != found))
 			continue;
 		usable++;
 		found = slot;
@@ -196,7 +212,7 @@ find_end(List *slots, const char *lost, const char *new)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("there is no replication slot that could deliver a replay"),
-				 errdetail("It is in the WAL only, and is seen by slots that exist when it is written."),
+				 errdetail("It is in the WAL only, and is seen by slots that are ready when it is written."),
 				 errhint("Create the new publisher's slot first: SELECT pg_create_logical_replication_slot('my_publisher', 'domev');")));
 	return usable == 1 ? found->confirmed : NULL;
 }
@@ -219,7 +235,7 @@ warn_of_messages(const DomevSelection *selection, const Slot *lost, const char *
 	ereport(WARNING,
 			(errcode(ERRCODE_WARNING),
 			 errmsg("events of topics with storage \"wal\" cannot be caught up with"),
-			 lost ? errdetail("Lost is what was committed between %s and %s in: %s.", lost->confirmed ? lost->confirmed : "0/0", end, topics) :
+			 lost ? errdetail("Lost is at most what was committed between %s and %s in: %s.", lost->confirmed ? lost->confirmed : "0/0", end, topics) :
 			 errdetail("There are: %s.", topics),
 			 errhint("What mappings made for them of domain events in the journal, domev.remap makes again.")));
 }

@@ -24,6 +24,7 @@
 #include "common/hashfn.h"
 #include "consumer.h"
 #include "miscadmin.h"
+#include "retention.h"
 #include "storage/lmgr.h"
 #include "statement.h"
 #include "utils/acl.h"
@@ -41,6 +42,7 @@ enum
 
 static void lock(const char *consumer, uint16 part, LOCKMODE mode);
 static bool check_owned(const char *consumer, bool missing_ok);
+static bool has_received(DomevParams *params);
 static Oid	get_owner(FunctionCallInfo fcinfo, int arg);
 static void check_since(FunctionCallInfo fcinfo, int arg);
 static void set_position(const char *consumer, Datum since);
@@ -178,7 +180,22 @@ domev_drop_consumer(PG_FUNCTION_ARGS)
 		raise_unserializable(consumer);
 	domev_statement_execute("DELETE FROM domev.poll_consumers WHERE consumer OPERATOR(pg_catalog.=) $1", &params);
 	domev_statement_execute("DELETE FROM domev.inbox WHERE consumer OPERATOR(pg_catalog.=) $1", &params);
+	if (IsolationUsesXactSnapshot() && has_received(&params))
+		raise_unserializable(consumer);
 	PG_RETURN_VOID();
+}
+
+/* Is there still something, which the transaction's snapshot does not show? */
+static bool
+has_received(DomevParams *params)
+{
+	DomevCaller caller;
+	bool		found;
+
+	domev_statement_enter(&caller);
+	found = domev_retention_finds("SELECT FROM domev.inbox WHERE consumer OPERATOR(pg_catalog.=) $1 LIMIT 1", params);
+	domev_statement_leave(&caller);
+	return found;
 }
 
 /* Nobody gets a consumer from somebody who could not act as he. */
@@ -240,6 +257,6 @@ raise_unserializable(const char *consumer)
 	ereport(ERROR,
 			(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
 			 errmsg("could not serialize access to %s \"%s\"", "consumer", consumer),
-			 errdetail("It was registered after this transaction took its snapshot."),
+			 errdetail("It was registered, or has received, after this transaction took its snapshot."),
 			 errhint("Retry the transaction.")));
 }

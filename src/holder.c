@@ -35,11 +35,12 @@ typedef struct Holder
 	FullTransactionId since;	/* has not confirmed this, nor later ones */
 } Holder;
 
-/* catalog_xmin is the lower half of a number that is not ahead of the next one. */
+/* catalog_xmin is the lower half of a number near the next one, and may be ahead of what the snapshot takes for that. */
 #define SLOTS \
 	"SELECT pg_catalog.format(CASE WHEN s.wal_status OPERATOR(pg_catalog.=) 'lost' THEN 'slot \"%s\" (lost)' ELSE 'slot \"%s\"' END, s.slot_name)," \
-	" ((n.next OPERATOR(pg_catalog.-) ((n.next OPERATOR(pg_catalog.-) s.catalog_xmin::pg_catalog.text::pg_catalog.int8)" \
-	" OPERATOR(pg_catalog.&) 4294967295))::pg_catalog.text)::pg_catalog.xid8" \
+	" ((n.next OPERATOR(pg_catalog.+) ((s.catalog_xmin::pg_catalog.text::pg_catalog.int8 OPERATOR(pg_catalog.-) n.next" \
+	" OPERATOR(pg_catalog.+) 2147483648) OPERATOR(pg_catalog.&) 4294967295) OPERATOR(pg_catalog.-) 2147483648)" \
+	"::pg_catalog.text)::pg_catalog.xid8" \
 	" FROM pg_catalog.pg_replication_slots AS s," \
 	" (SELECT pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())::pg_catalog.text::pg_catalog.int8) AS n (next)" \
 	" WHERE s.catalog_xmin IS NOT NULL AND (s.slot_type OPERATOR(pg_catalog.=) 'physical'" \

@@ -93,6 +93,7 @@ typedef struct Replay
 } Replay;
 
 static bool is_atomic(FunctionCallInfo fcinfo);
+static void check_publisher(const char *publisher);
 static void begin_replay(Replay *replay, FunctionCallInfo fcinfo, const pg_uuid_t *id);
 static void lock_replay(Replay *replay);
 static int64 check_groups(const Replay *replay, List *groups);
@@ -174,13 +175,19 @@ domev_replay_publisher(FunctionCallInfo fcinfo, int arg)
 {
 	char	   *publisher = domev_argument_required(fcinfo, arg, "publisher");
 
+	check_publisher(publisher);
+	return publisher;
+}
+
+static void
+check_publisher(const char *publisher)
+{
 	if (!domev_event_is_publisher(domev_text(publisher)))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("invalid publisher"),
 				 errdetail("It has 1 to %d letters a to z and A to Z, digits, \".\", \"_\" and \"-\".", DOMEV_MAX_NAME),
 				 errhint("It is the name that the publisher gives in the option \"replay\" of the output plugin.")));
-	return publisher;
 }
 
 void
@@ -392,6 +399,7 @@ read_replay(Replay *replay)
 	tuple = SPI_tuptable->vals[0];
 	tupdesc = SPI_tuptable->tupdesc;
 	replay->publisher = SPI_getvalue(tuple, tupdesc, 1);
+	check_publisher(replay->publisher); /* somebody may have written it by hand */
 	selection->topics = get_array(tuple, tupdesc, 2);
 	selection->event_types = get_array(tuple, tupdesc, 3);
 	selection->aggregate_type = SPI_getvalue(tuple, tupdesc, 4);

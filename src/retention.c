@@ -24,8 +24,6 @@
 #include "catalog/pg_type.h"
 #include "funcapi.h"
 #include "miscadmin.h"
-#include "nodes/value.h"
-#include "parser/parse_func.h"
 #include "retention.h"
 #include "rotation.h"
 #include "storage/lmgr.h"
@@ -75,6 +73,8 @@ static const Forgotten forgotten[] = {
 	{"domev.remapped", offsetof(DomevMaintenance, keep_from),
 		OLDEST_OF("domev.remapped", "o.remapped_at OPERATOR(pg_catalog.<) $1 AND NOT EXISTS (SELECT FROM domev.outbox AS e"
 				  " WHERE e.event_id OPERATOR(pg_catalog.=) o.event_id AND e.recorded_at OPERATOR(pg_catalog.<) $1)")},
+	{"domev.inbox", offsetof(DomevMaintenance, inbox_from),
+	OLDEST_OF("domev.inbox", "o.received_at OPERATOR(pg_catalog.<) $1 ORDER BY o.received_at")},
 };
 
 static void check_attribute(FunctionCallInfo fcinfo, int arg);
@@ -88,8 +88,6 @@ static bool lock_out_others(DomevMaintenance *maintenance);
 static void read_retention(DomevMaintenance *maintenance, void *arg);
 static TimestampTz get_time(HeapTuple tuple, TupleDesc tupdesc, int column);
 static void forget(DomevMaintenance *maintenance, void *arg);
-static void forget_received(DomevMaintenance *maintenance, void *arg);
-static bool has_inbox(void);
 
 /* ----------------------------------------------------------------
  *		Doors
@@ -142,8 +140,6 @@ domev_maintain(PG_FUNCTION_ARGS)
 	{
 		for (int i = 0; i < lengthof(forgotten); i++)
 			domev_retention_try(&maintenance, forgotten[i].object, forget, (void *) &forgotten[i]);
-		if (has_inbox())
-			domev_retention_try(&maintenance, "domev.inbox", forget_received, NULL);
 		domev_rotation_prune_default(&maintenance);
 		domev_rotation_drop(&maintenance);
 		domev_rotation_make(&maintenance);
@@ -272,7 +268,8 @@ read_retention(DomevMaintenance *maintenance, void *arg)
 	domev_statement_execute("INSERT INTO domev.retention DEFAULT VALUES ON CONFLICT DO NOTHING", &none);
 	SPI_connect();
 	domev_retention_select("SELECT period, ahead, n.now OPERATOR(pg_catalog.-) keep, n.now OPERATOR(pg_catalog.-) max_keep,"
-						   " n.now OPERATOR(pg_catalog.-) idempotency_keep, n.now OPERATOR(pg_catalog.-) failed_keep"
+						   " n.now OPERATOR(pg_catalog.-) idempotency_keep, n.now OPERATOR(pg_catalog.-) failed_keep,"
+						   " n.now OPERATOR(pg_catalog.-) inbox_keep"
 						   " FROM domev.retention, (SELECT pg_catalog.clock_timestamp()) AS n (now)", &none);
 	if (SPI_processed != 1)
 		elog(ERROR, "could not read the tables of domev");
@@ -284,6 +281,7 @@ read_retention(DomevMaintenance *maintenance, void *arg)
 	maintenance->max_keep_from = get_time(tuple, tupdesc, 4);
 	maintenance->idempotency_from = get_time(tuple, tupdesc, 5);
 	maintenance->failed_from = get_time(tuple, tupdesc, 6);
+	maintenance->inbox_from = get_time(tuple, tupdesc, 7);
 	SPI_finish();
 
 	/* A member of pg_write_all_data may have written it. */
@@ -315,31 +313,6 @@ forget(DomevMaintenance *maintenance, void *arg)
 	if (count > 0)
 		domev_retention_report(maintenance, "pruned", what->object,
 							   psprintf(UINT64_FORMAT " rows", count));
-}
-
-/* What consumers have received. */
-static void
-forget_received(DomevMaintenance *maintenance, void *arg)
-{
-	char	   *count;
-
-	SPI_connect();
-	if (SPI_execute("SELECT domev.purge_inbox(inbox_keep) FROM domev.retention", false, 0) != SPI_OK_SELECT ||
-		SPI_processed != 1)
-		elog(ERROR, "could not read the tables of domev");
-	count = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
-	if (count != NULL && strcmp(count, "0") != 0)
-		domev_retention_report(maintenance, "pruned", "domev.inbox", psprintf("%s rows", count));
-	SPI_finish();
-}
-
-static bool
-has_inbox(void)
-{
-	Oid			arguments[] = {INTERVALOID};
-
-	return OidIsValid(LookupFuncName(list_make2(makeString(DOMEV_SCHEMA), makeString("purge_inbox")),
-									 lengthof(arguments), arguments, true));
 }
 
 /* ----------------------------------------------------------------
@@ -387,6 +360,13 @@ domev_retention_try(DomevMaintenance *maintenance, const char *object,
 			maintenance->was_locked = true;
 			domev_retention_report(maintenance, "postponed", object, error->message);
 			return false;
+		case ERRCODE_T_R_SERIALIZATION_FAILURE:
+			if (IsolationIsSerializable())
+				break;			/* the whole transaction is lost */
+			domev_retention_report(maintenance, "postponed", object, error->message);
+			return false;
+		case ERRCODE_RAISE_EXCEPTION:	/* of an event trigger */
+		case ERRCODE_DUPLICATE_OBJECT:
 		case ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST:
 		case ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE:
 		case ERRCODE_DUPLICATE_TABLE:

@@ -23,6 +23,7 @@ typedef struct DomevMaintenance
 	TimestampTz idempotency_from;	/* what was claimed, or failed, before is
 									 * forgotten */
 	TimestampTz failed_from;
+	TimestampTz inbox_from;		/* the same of what was received */
 	TimestampTz keep_from;		/* rows from then on are kept; DT_NOBEGIN: all */
 	TimestampTz max_keep_from;	/* those before are not, whoever needs them;
 								 * DT_NOBEGIN: none */

@@ -73,6 +73,8 @@ static List *list_partitions(void);
 static Oid	find_default(void);
 static char *name_of(Oid relid);
 static void make(DomevMaintenance *maintenance, void *arg);
+static List *leave_out(List *missing, Oid default_partition, List **reasons);
+static char *say_occupied(const Range *range, const char *name);
 static List *list_missing(DomevMaintenance *maintenance);
 static Range *find_range(List *partitions, TimestampTz time, TimestampTz *next);
 static TimestampTz boundary_after(const Interval *period, TimestampTz time);
@@ -88,6 +90,7 @@ static void vouch(const Range *range, Oid default_partition);
 static void summarize(Oid relid);
 static void prune_default(DomevMaintenance *maintenance, void *arg);
 static void truncate_default(DomevMaintenance *maintenance, void *arg);
+static bool may_all_go(DomevMaintenance *maintenance, const char *name, char **holders);
 static void delete_from_default(DomevMaintenance *maintenance, const char *name, List *holders);
 static void list_old(DomevMaintenance *maintenance, void *arg);
 static void look_at(DomevMaintenance *maintenance, void *arg);
@@ -178,6 +181,7 @@ make(DomevMaintenance *maintenance, void *arg)
 {
 	Oid			default_partition = find_default();
 	List	   *missing;
+	List	   *reasons = NIL;	/* names and reasons of what is left out, in turn */
 	ListCell   *lc;
 
 	if (list_missing(maintenance) == NIL)
@@ -185,7 +189,7 @@ make(DomevMaintenance *maintenance, void *arg)
 
 	/* No one else makes partitions now, nor takes any away; writers go on. */
 	LockRelationOid(domev_catalog_table("outbox"), ShareUpdateExclusiveLock);
-	missing = list_missing(maintenance);
+	missing = leave_out(list_missing(maintenance), default_partition, &reasons);
 	foreach(lc, missing)
 		create(lfirst(lc));
 	if (OidIsValid(default_partition))
@@ -199,6 +203,38 @@ make(DomevMaintenance *maintenance, void *arg)
 		domev_retention_report(maintenance, "made", range->name,
 							   psprintf("from %s to %s", format_time(range->from), format_time(range->to)));
 	}
+	for (int i = 0; i < list_length(reasons); i += 2)
+		domev_retention_report(maintenance, "kept", list_nth(reasons, i), list_nth(reasons, i + 1));
+}
+
+/* One that cannot be made must not keep the others from being made. */
+static List *
+leave_out(List *missing, Oid default_partition, List **reasons)
+{
+	ListCell   *lc;
+
+	foreach(lc, missing)
+	{
+		Range	   *range = lfirst(lc);
+		char	   *reason;
+
+		if (OidIsValid(domev_catalog_table(strchr(range->name, '.') + 1)))
+			reason = psprintf("relation \"%s\" already exists", range->name);
+		else if (OidIsValid(default_partition) && has_rows(name_of(default_partition), range->from, range->to))
+			reason = say_occupied(range, name_of(default_partition));
+		else
+			continue;
+		*reasons = lappend(lappend(*reasons, range->name), reason);
+		missing = foreach_delete_current(missing, lc);
+	}
+	return missing;
+}
+
+static char *
+say_occupied(const Range *range, const char *name)
+{
+	return psprintf("cannot make a partition from %s to %s, as %s has rows of that time",
+					format_time(range->from), format_time(range->to), name);
 }
 
 /*
@@ -398,8 +434,7 @@ vouch(const Range *range, Oid default_partition)
 	if (has_rows(name, range->from, range->to))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("cannot make a partition from %s to %s, as %s has rows of that time",
-						format_time(range->from), format_time(range->to), name)));
+				 errmsg_internal("%s", say_occupied(range, name))));
 	relation = table_open(default_partition, NoLock);
 	(void) AddRelationNewConstraints(relation, NIL, list_make1(command->def), false, true, false, sql);
 	table_close(relation, NoLock);
@@ -453,13 +488,15 @@ static void
 prune_default(DomevMaintenance *maintenance, void *arg)
 {
 	Oid			relid = find_default();
+	char	   *name = OidIsValid(relid) ? name_of(relid) : NULL;
+	char	   *holders;
 
-	if (!OidIsValid(relid))
+	if (name == NULL)
 		return;
 	summarize(relid);			/* for all that comes */
-	if (has_rows(name_of(relid), DT_NOBEGIN, maintenance->keep_from) &&
-		has_rows(name_of(relid), maintenance->keep_from, DT_NOEND))
-		delete_from_default(maintenance, name_of(relid), domev_holder_list());
+	if (has_rows(name, DT_NOBEGIN, maintenance->keep_from) &&
+		(has_rows(name, maintenance->keep_from, DT_NOEND) || !may_all_go(maintenance, name, &holders)))
+		delete_from_default(maintenance, name, domev_holder_list());
 }
 
 /* What its readers have confirmed, or is older than they may hold. */
@@ -506,22 +543,23 @@ truncate_default(DomevMaintenance *maintenance, void *arg)
 	char	   *holders;
 
 	if (name == NULL || !has_rows(name, DT_NOBEGIN, maintenance->keep_from) ||
-		has_rows(name, maintenance->keep_from, DT_NOEND))
-		return;
-	if (!may_go(name, !has_rows(name, maintenance->max_keep_from, DT_NOEND), &holders))
-	{
-		domev_retention_report(maintenance, "kept", name, psprintf("not confirmed by %s", holders));
-		return;
-	}
+		has_rows(name, maintenance->keep_from, DT_NOEND) || !may_all_go(maintenance, name, &holders))
+		return;					/* prune_default has said why */
 
 	/* What has been written meanwhile is of the present. */
 	LockRelationOid(relid, AccessExclusiveLock);
-	if (has_rows(name, maintenance->keep_from, DT_NOEND) ||
-		!may_go(name, !has_rows(name, maintenance->max_keep_from, DT_NOEND), &holders))
+	if (has_rows(name, maintenance->keep_from, DT_NOEND) || !may_all_go(maintenance, name, &holders))
 		return;
 	execute(psprintf("TRUNCATE TABLE ONLY %s", name));
 	warn(name, holders);
 	domev_retention_report(maintenance, "pruned", name, "all rows");
+}
+
+/* All rows are old: have all confirmed them, or are they too old for that to matter? */
+static bool
+may_all_go(DomevMaintenance *maintenance, const char *name, char **holders)
+{
+	return may_go(name, !has_rows(name, maintenance->max_keep_from, DT_NOEND), holders);
 }
 
 /* ----------------------------------------------------------------

@@ -151,6 +151,7 @@ INSERT INTO calls (name, statement) VALUES
 	('set_retention', $$SELECT FROM domev.set_retention('1 day', '1 microsecond', '1 second', reset => '{ahead}')$$),
 	('maintain', $$SELECT FROM domev.maintain() LIMIT 1$$),
 	('doctor', $$SELECT FROM domev.doctor()$$),
+	('partition_bound', $$SELECT FROM domev.outbox_partitions$$),
 	('read_mapping_stats', $$SELECT FROM domev.mapping_stats, domev.publishers, domev.outbox_partitions$$),
 	('reset_mapping_stats', $$SELECT FROM domev.reset_mapping_stats()$$),
 	('preview_replay', $$SELECT FROM domev.preview_replay('{*}', '{*}', 'a', '1', '2026-01-01', '2126-01-01', 't')$$),

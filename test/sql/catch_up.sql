@@ -23,6 +23,13 @@ CALL domev.catch_up('p', lost_slot => 'not_of_domev');
 \set VERBOSITY terse
 SELECT domev.emit('placed', 3) IS NOT NULL;
 CALL domev.catch_up('p', lost_slot => 'old', slot => 'new', dry_run => true);
+-- what was committed between its snapshot and the making of the slot would be in neither
+BEGIN ISOLATION LEVEL REPEATABLE READ;
+CALL domev.catch_up('p', lost_slot => 'old', slot => 'new');
+ROLLBACK;
+SET default_transaction_isolation = 'serializable';
+CALL domev.catch_up('p', lost_slot => 'old', slot => 'new');
+RESET default_transaction_isolation;
 CALL domev.catch_up('p', lost_slot => 'old', topics => '{in}', replay_id => '00000000-0000-0000-0000-000000000001');
 SELECT data::json->>'subject' AS subject, data::json->>'replayid' AS replayid FROM pg_logical_slot_get_changes('new', NULL, NULL, 'replay', 'p');
 SELECT lost_slot, since_xact_id = (SELECT min(xact_id::text::bigint) FROM domev.outbox WHERE aggregate_id = '2')::text::xid8 AS of_two, since, topics, events FROM domev.replays;
