@@ -74,7 +74,6 @@ static Oid	find_default(void);
 static char *name_of(Oid relid);
 static void make(DomevMaintenance *maintenance, void *arg);
 static List *leave_out(List *missing, Oid default_partition, List **reasons);
-static char *say_occupied(const Range *range, const char *name);
 static List *list_missing(DomevMaintenance *maintenance);
 static Range *find_range(List *partitions, TimestampTz time, TimestampTz *next);
 static TimestampTz boundary_after(const Interval *period, TimestampTz time);
@@ -221,20 +220,14 @@ leave_out(List *missing, Oid default_partition, List **reasons)
 		if (OidIsValid(domev_catalog_table(strchr(range->name, '.') + 1)))
 			reason = psprintf("relation \"%s\" already exists", range->name);
 		else if (OidIsValid(default_partition) && has_rows(name_of(default_partition), range->from, range->to))
-			reason = say_occupied(range, name_of(default_partition));
+			reason = psprintf("cannot make a partition from %s to %s, as %s has rows of that time",
+							  format_time(range->from), format_time(range->to), name_of(default_partition));
 		else
 			continue;
 		*reasons = lappend(lappend(*reasons, range->name), reason);
 		missing = foreach_delete_current(missing, lc);
 	}
 	return missing;
-}
-
-static char *
-say_occupied(const Range *range, const char *name)
-{
-	return psprintf("cannot make a partition from %s to %s, as %s has rows of that time",
-					format_time(range->from), format_time(range->to), name);
 }
 
 /*
@@ -434,7 +427,8 @@ vouch(const Range *range, Oid default_partition)
 	if (has_rows(name, range->from, range->to))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg_internal("%s", say_occupied(range, name))));
+				 errmsg("cannot make a partition from %s to %s, as %s has rows of that time",
+						format_time(range->from), format_time(range->to), name)));
 	relation = table_open(default_partition, NoLock);
 	(void) AddRelationNewConstraints(relation, NIL, list_make1(command->def), false, true, false, sql);
 	table_close(relation, NoLock);
