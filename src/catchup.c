@@ -38,8 +38,9 @@
 typedef struct Slot
 {
 	char	   *name;
-	char	   *confirmed;		/* confirmed_flush_lsn; NULL: it is still being
-								 * made, and waits for transactions to end */
+	char	   *confirmed;		/* confirmed_flush_lsn; NULL: it is still
+								 * being made, and waits for transactions to
+								 * end */
 	bool		has_catalog_xmin;
 	TransactionId catalog_xmin;
 	bool		usable;			/* not lost */

@@ -87,7 +87,10 @@ domev_change_read_message(DomevFilter *filter, TransactionId xid, XLogRecPtr lsn
 		return true;
 	if (domev_filter_has_types(filter))
 	{
-		/* That of one that cannot be sent is found by the type that it had, as that of a row. */
+		/*
+		 * That of one that cannot be sent is found by the type that it had,
+		 * as that of a row.
+		 */
 		type = member_of_message(message, body_size, "originaltype");
 		if (type.data == NULL)
 			type = member_of_message(message, body_size, "type");

@@ -399,7 +399,8 @@ read_replay(Replay *replay)
 	tuple = SPI_tuptable->vals[0];
 	tupdesc = SPI_tuptable->tupdesc;
 	replay->publisher = SPI_getvalue(tuple, tupdesc, 1);
-	check_publisher(replay->publisher); /* somebody may have written it by hand */
+	check_publisher(replay->publisher); /* somebody may have written it by
+										 * hand */
 	selection->topics = get_array(tuple, tupdesc, 2);
 	selection->event_types = get_array(tuple, tupdesc, 3);
 	selection->aggregate_type = SPI_getvalue(tuple, tupdesc, 4);

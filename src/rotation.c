@@ -180,7 +180,8 @@ make(DomevMaintenance *maintenance, void *arg)
 {
 	Oid			default_partition = find_default();
 	List	   *missing;
-	List	   *reasons = NIL;	/* names and reasons of what is left out, in turn */
+	List	   *reasons = NIL;	/* names and reasons of what is left out, in
+								 * turn */
 	ListCell   *lc;
 
 	if (list_missing(maintenance) == NIL)

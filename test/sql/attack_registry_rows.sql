@@ -5,7 +5,7 @@ CREATE ROLE regress_writer;
 GRANT pg_write_all_data TO regress_writer;
 SELECT domev.create_topic('t'), domev.create_topic('w', storage => 'wal'), domev.create_event_type('e', 'a'), domev.create_event_type('off', 'a');
 CREATE TABLE vault AS SELECT 'kept' AS content;
-CREATE FUNCTION reads_vault(domev.domain_event) RETURNS domev.integration_event STABLE
+CREATE FUNCTION reads_vault(domev.domain_event) RETURNS SETOF domev.integration_event STABLE
 	BEGIN ATOMIC SELECT (domev.make_integration_event('leak', (SELECT jsonb_build_object('vault', content) FROM vault))).*; END;
 SELECT domev.create_mapping('off', 'off', 'public.reads_vault', 't');
 SELECT domev.alter_mapping('off', enabled => false);
