@@ -125,7 +125,7 @@ main() {
 	suite "regression tests" regress "$copy" ISOLATION= TAP_TESTS=
 	test_streamed
 	suite "isolation tests" regress "$copy" REGRESS= TAP_TESTS=
-	suite "TAP tests" tap "$copy" REGRESS= ISOLATION=
+	suite "TAP tests" tap "$copy" REGRESS= ISOLATION= PROVE_FLAGS=-j2 # they wait more than they work
 	test_c_mapping
 	test_symbols
 	finished=yes
