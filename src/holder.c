@@ -18,12 +18,10 @@
 #include "postgres.h"
 
 #include "catalog.h"
-#include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "holder.h"
 #include "retention.h"
 #include "utils/builtins.h"
-#include "utils/lsyscache.h"
 #include "utils/timestamp.h"
 #include "utils/xid8.h"
 
@@ -57,11 +55,7 @@ static bool holds(const Holder *holder, const char *partition, TimestampTz befor
 List *
 domev_holder_list(void)
 {
-	List	   *holders = add_holders(NIL, SLOTS);
-
-	if (OidIsValid(get_relname_relid("poll_consumers", get_namespace_oid(DOMEV_SCHEMA, false))))
-		holders = add_holders(holders, CONSUMERS);
-	return holders;
+	return add_holders(add_holders(NIL, SLOTS), CONSUMERS);
 }
 
 static List *

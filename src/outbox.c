@@ -12,6 +12,7 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "access/transam.h"
 #include "access/xact.h"
 #include "access/xlog.h"
@@ -20,6 +21,7 @@
 #include "catalog/pg_type.h"
 #include "cloudevent.h"
 #include "mb/pg_wchar.h"
+#include "member.h"
 #include "miscadmin.h"
 #include "outbox.h"
 #include "partition.h"
@@ -165,6 +167,26 @@ domev_outbox_put_row(DomevOutbox *outbox, DomevEvent *event)
 	domev_partition_insert(event);
 	MemoryContextSwitchTo(old);
 	MemoryContextReset(outbox->scratch);
+}
+
+/*
+ * A row that a query gave for DOMEV_OUTBOX_COLUMN_LIST as an event, in the
+ * current memory context.  False: it was written by hand, and is none that
+ * could be sent.
+ */
+bool
+domev_outbox_get(HeapTuple tuple, TupleDesc tupdesc, DomevEvent *event)
+{
+	Datum		values[DOMEV_OUTBOX_COLUMNS];
+	bool		nulls[DOMEV_OUTBOX_COLUMNS];
+
+	heap_deform_tuple(tuple, tupdesc, values, nulls);
+	for (int i = 0; i < DOMEV_OUTBOX_COLUMNS; i++)
+	{
+		if (!nulls[i] && TupleDescAttr(tupdesc, i)->attlen == -1)
+			values[i] = PointerGetDatum(PG_DETOAST_DATUM_PACKED(values[i]));
+	}
+	return domev_event_from_row(event, values, nulls) && domev_member_are_attributes(event->headers);
 }
 
 /*

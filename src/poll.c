@@ -20,7 +20,6 @@
  */
 #include "postgres.h"
 
-#include "access/htup_details.h"
 #include "access/transam.h"
 #include "access/xlog.h"
 #include "access/xloginsert.h"
@@ -33,8 +32,8 @@
 #include "executor/spi.h"
 #include "funcapi.h"
 #include "mb/pg_wchar.h"
-#include "member.h"
 #include "miscadmin.h"
+#include "outbox.h"
 #include "right.h"
 #include "statement.h"
 #include "summary.h"
@@ -270,10 +269,8 @@ read_position(Poll *poll)
  * ----------------------------------------------------------------
  */
 
-/* In the order of DomevOutboxColumn. */
 #define EVENTS \
-	"SELECT o.event_id, o.recorded_at, o.xact_id, o.topic, o.event_type, o.mapping, o.causation_id, o.aggregate_type," \
-	" o.aggregate_id, o.aggregate_version, o.key, o.payload, o.data, o.content_type, o.data_schema, o.headers, o.occurred_at" \
+	"SELECT " DOMEV_OUTBOX_COLUMN_LIST \
 	" FROM domev.outbox AS o WHERE o.topic IS NOT NULL AND pg_catalog.isfinite(o.recorded_at) AND ($6 IS NULL OR o.topic OPERATOR(pg_catalog.=) ANY ($6))"
 
 #define SINCE \
@@ -397,18 +394,9 @@ put_events(Poll *poll, SPITupleTable *table, uint64 count)
 static void
 put_event(Poll *poll, HeapTuple tuple, TupleDesc tupdesc)
 {
-	Datum		values[DOMEV_OUTBOX_COLUMNS];
-	bool		nulls[DOMEV_OUTBOX_COLUMNS];
-	bool		complete;
 	DomevEvent	event;
+	bool		complete = domev_outbox_get(tuple, tupdesc, &event);
 
-	heap_deform_tuple(tuple, tupdesc, values, nulls);
-	for (int i = 0; i < DOMEV_OUTBOX_COLUMNS; i++)
-	{
-		if (!nulls[i] && TupleDescAttr(tupdesc, i)->attlen == -1)
-			values[i] = PointerGetDatum(PG_DETOAST_DATUM_PACKED(values[i]));
-	}
-	complete = domev_event_from_row(&event, values, nulls) && domev_member_are_attributes(event.headers);
 	if (poll->found >= poll->max)
 	{
 		poll->is_tied = event.xact_id == poll->last.xact_id && event.recorded_at == poll->last.recorded_at;

@@ -42,6 +42,7 @@
 #include "partitioning/partdesc.h"
 #include "rotation.h"
 #include "storage/lmgr.h"
+#include "summary.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/partcache.h"
@@ -455,13 +456,10 @@ has_rows(const char *partition, TimestampTz from, TimestampTz to)
 static void
 summarize(Oid relid)
 {
-	DomevParams params = {0};
+	Relation	partition = table_open(relid, ShareUpdateExclusiveLock);
 
-	domev_params_add(&params, OIDOID, ObjectIdGetDatum(relid), false);
-	domev_statement_execute("SELECT pg_catalog.brin_summarize_new_values(i.indexrelid)"
-							" FROM pg_catalog.pg_index AS i JOIN pg_catalog.pg_class AS c ON c.oid OPERATOR(pg_catalog.=) i.indexrelid"
-							" JOIN pg_catalog.pg_am AS a ON a.oid OPERATOR(pg_catalog.=) c.relam"
-							" WHERE i.indrelid OPERATOR(pg_catalog.=) $1 AND i.indisvalid AND a.amname OPERATOR(pg_catalog.=) 'brin'", &params);
+	domev_summary_make(partition);
+	table_close(partition, ShareUpdateExclusiveLock);
 }
 
 /* ----------------------------------------------------------------

@@ -23,9 +23,9 @@
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "funcapi.h"
-#include "member.h"
 #include "miscadmin.h"
 #include "options.h"
+#include "outbox.h"
 #include "right.h"
 #include "selection.h"
 #include "statement.h"
@@ -205,10 +205,7 @@ domev_selection_open(const DomevSelection *selection, TimestampTz since, Timesta
 
 	add_params(&params, selection, &since, &until);
 
-	/* the columns as DomevOutboxColumn numbers them */
-	return SPI_cursor_open_with_args(NULL, "SELECT o.event_id, o.recorded_at, o.xact_id, o.topic, o.event_type, o.mapping,"
-									 " o.causation_id, o.aggregate_type, o.aggregate_id, o.aggregate_version, o.key,"
-									 " o.payload, o.data, o.content_type, o.data_schema, o.headers, o.occurred_at" CONDITION
+	return SPI_cursor_open_with_args(NULL, "SELECT " DOMEV_OUTBOX_COLUMN_LIST CONDITION
 									 " ORDER BY o.recorded_at, o.event_id",
 									 params.count, params.types, params.values, params.nulls, false, 0);
 }
@@ -222,17 +219,8 @@ bool
 domev_selection_get(const DomevSelection *selection, HeapTuple tuple, TupleDesc tupdesc,
 					DomevEvent *event, bool *journaled)
 {
-	Datum		values[DOMEV_OUTBOX_COLUMNS];
-	bool		nulls[DOMEV_OUTBOX_COLUMNS];
-	bool		complete;
+	bool		complete = domev_outbox_get(tuple, tupdesc, event);
 
-	heap_deform_tuple(tuple, tupdesc, values, nulls);
-	for (int i = 0; i < DOMEV_OUTBOX_COLUMNS; i++)
-	{
-		if (!nulls[i] && TupleDescAttr(tupdesc, i)->attlen == -1)
-			values[i] = PointerGetDatum(PG_DETOAST_DATUM_PACKED(values[i]));
-	}
-	complete = domev_event_from_row(event, values, nulls) && domev_member_are_attributes(event->headers);
 	*journaled = event->topic.data == NULL;
 	if (*journaled)
 		event->topic = domev_text(selection->journal_topic);

@@ -47,7 +47,6 @@ typedef struct Summary
 static List *partitions_since(Relation outbox, TimestampTz since);
 static Summary *find_summary(Oid relid);
 static void refresh(Oid relid);
-static void summarize(Relation partition);
 
 /* Of the partitions that can have rows recorded since then.  The current user is the owner of domev's tables. */
 void
@@ -129,7 +128,7 @@ refresh(Oid relid)
 
 			if (pages < summary->pages || pages - summary->pages > FEW_PAGES)
 			{
-				summarize(partition);
+				domev_summary_make(partition);
 				summary->pages = pages;
 			}
 		}
@@ -138,8 +137,8 @@ refresh(Oid relid)
 }
 
 /* By each of its BRINs that are ours, as far as PostgreSQL lets us. */
-static void
-summarize(Relation partition)
+void
+domev_summary_make(Relation partition)
 {
 	ListCell   *lc;
 

@@ -11,7 +11,9 @@
 #define DOMEV_SUMMARY_H
 
 #include "datatype/timestamp.h"
+#include "utils/relcache.h"
 
 extern void domev_summary_refresh(TimestampTz since);
+extern void domev_summary_make(Relation partition);
 
 #endif							/* DOMEV_SUMMARY_H */
