@@ -8,92 +8,20 @@
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=../setup.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../setup.sh"
-
-exec 3>&1 # for the last line: a signal may come while standard output goes elsewhere
-at_a_time=4 # most of the time they wait
-jobs=()     # process groups of clients that run
-finished='' # set when all clients came to their end
-
-finish() {
-	local job passed failed skipped
-	trap - EXIT
-	for job in ${jobs[@]+"${jobs[@]}"}; do kill -- "-$job" 2>/dev/null || true; done
-	wait
-	passed=$(count passed)
-	failed=$(count failed)
-	skipped=$(count skipped)
-	# Whatever ended the run early is a failure of its own.
-	[ -n "$finished" ] || failed=$((failed + 1))
-	clean_up
-	printf '\n%s passed, %s failed, %s skipped\n' "$passed" "$failed" "$skipped" >&3
-	exit $((failed > 0))
-}
-trap finish EXIT
-trap_signals
-
-count() { # RESULT
-	cat /dev/null "$work"/clients/*/results 2>/dev/null | grep -c "^$1" || true
-}
-
-# One line of what the client's part of the run prints, and of what is counted.
-result() { # passed|failed|skipped SENTENCE
-	printf '%-8s %s\n' "$1" "$name${2:+: $2}" | tee -a "$logs/results"
-}
-
-# --- What a client's file may use -----------------------------------------------------------------------------------------------
-
-# For prepare: the client cannot be had here.
-skip() { # REASON
-	say "$*"
-	exit 77
-}
-
-# For prepare: Debian's packages, installed if they are not.
-need_packages() { # PACKAGE...
-	local package missing=()
-	for package; do
-		[ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" = installed ] || missing+=("$package")
-	done
-	[ "${#missing[@]}" -gt 0 ] || return 0
-	if ! command -v apt-get >/dev/null || ! { is_root || command -v sudo >/dev/null; }; then
-		skip "needs the packages ${missing[*]}, and there is no apt-get, or neither root nor sudo, to install them"
-	fi
-	# One client at a time, and the lists once a run: they may still do when they cannot be brought up to date.
-	exec 9>"$work/apt.lock"
-	flock 9
-	if [ ! -e "$work/apt.updated" ]; then
-		apt_get update || true
-		touch "$work/apt.updated"
-	fi
-	apt_get install -y --no-install-recommends --no-remove "${missing[@]}" || skip "apt-get cannot install ${missing[*]}"
-	exec 9>&-
-}
+# shellcheck source-path=SCRIPTDIR source=../parts.sh
+source "$source_tree/test/parts.sh"
 
 # --- One client -----------------------------------------------------------------------------------------------------------------
 
-# Sourced here, in a process of its own, so that clients cannot disturb each other.
-run_client() { # NAME
-	local rc=0
-	name=$1
+run_part() { # NAME
 	folder=$copy/examples/publishers/$name
-	logs=$work/clients/$name
 	plugin=domev
 	scenarios=()
 	also=()
 	loses=()
 	# shellcheck source=/dev/null
 	source "$source_tree/test/clients/$name.sh"
-	# In the background, because "set -e" does not hold on the left of ||.
-	prepare >"$logs/prepare.log" 2>&1 </dev/null &
-	wait "$!" || rc=$?
-	if [ "$rc" = 77 ]; then
-		result skipped "$(tail -n 1 "$logs/prepare.log")"
-	elif [ "$rc" != 0 ]; then
-		show_log "$logs/prepare.log"
-		result failed 'could not be prepared'
-	else
-		run_configurations
-	fi
+	if is_prepared; then run_configurations; fi
 }
 
 # The configurations of the client that lose nothing, then those that must be seen to.
@@ -161,52 +89,4 @@ run_wrong() { # CONFIGURATION SCENARIO COMMAND
 	fi
 }
 
-# What a client prints stays together.
-start_client() { # NAME
-	mkdir -p "$work/clients/$1"
-	set -m # a process group for each
-	(
-		run_client "$1" >"$work/clients/$1/output" 2>&1 </dev/null &
-		wait "$!" || echo "failed   $1: ended with status $?" | tee -a "$work/clients/$1/results" >>"$work/clients/$1/output"
-		flock "$work/output.lock" cat "$work/clients/$1/output"
-	) &
-	set +m
-	jobs+=("$!")
-}
-
-# --- All of them ----------------------------------------------------------------------------------------------------------------
-
-known_clients() {
-	local file
-	for file in "$source_tree"/test/clients/*.sh; do
-		file=${file##*/}
-		[ "$file" = run.sh ] || echo "${file%.sh}"
-	done
-}
-
-main() {
-	local installed='' names name packages=()
-	if [ "${1:-}" = --installed ]; then
-		installed=yes
-		shift
-	fi
-	readarray -t names < <(known_clients)
-	if [ "$#" -gt 0 ]; then names=("$@"); fi
-	for name in "${names[@]}"; do
-		[ -e "$source_tree/test/clients/$name.sh" ] || die "there is no client $name; there are: $(known_clients | paste -sd ' ')"
-	done
-	command -v python3 >/dev/null || packages+=(python3) # for the kit
-	prepare ${packages[@]+"${packages[@]}"}
-	if [ -z "$installed" ]; then
-		build
-		install_domev
-	fi
-	for name in "${names[@]}"; do
-		while [ "$(jobs -pr | wc -l)" -ge "$at_a_time" ]; do wait -n || true; done
-		start_client "$name"
-	done
-	wait
-	finished=yes
-}
-
-main "$@"
+run_parts 4 "$source_tree/test/clients" "$@" # most of the time they wait

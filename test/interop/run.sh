@@ -1,0 +1,133 @@
+#!/usr/bin/env bash
+# Does domev work with what its users have: brokers, and applications in their languages?  Runs the parts in this folder, each with
+# the real programs, on a server of its own.  Arguments: names of parts (default: all that have a file in this folder); before them
+# --installed takes the domev that the PostgreSQL has, and builds none.  README.md tells how a part gets in.
+# Installs what is missing; what cannot be had here is skipped, and the reason is said.
+# The last line is "N passed, N failed, N skipped"; the exit status is 0 only if nothing failed.
+set -euo pipefail
+# shellcheck source-path=SCRIPTDIR source=../setup.sh
+source "$(dirname "${BASH_SOURCE[0]}")/../setup.sh"
+# shellcheck source-path=SCRIPTDIR source=../parts.sh
+source "$source_tree/test/parts.sh"
+
+data='' # the part's cluster, once it has one
+declare -A job_of=() # process groups of programs in the background, by their names
+
+run_part() { # NAME
+	folder=$copy/examples/$name
+	logs=$home/parts/$name # servers and programs write there, too
+	as_user mkdir -p "$logs"
+	trap end_part EXIT
+	# shellcheck source=/dev/null
+	source "$source_tree/test/interop/$name.sh"
+	if is_prepared; then
+		# shellcheck disable=SC2154
+		say "--- $name: $about"
+		check
+	fi
+}
+
+end_part() {
+	local rc=$? name
+	trap - EXIT
+	[ "$rc" = 0 ] || show_all_logs
+	for name in "${!job_of[@]}"; do kill_job "$name"; done
+	if [ -n "$data" ]; then crash_server || true; fi
+	exit "$rc"
+}
+
+show_all_logs() {
+	local log
+	for log in "$logs"/*.log; do
+		if [ -s "$log" ]; then show_log "$log" 40; fi
+	done
+}
+
+# --- What a part's check may use --------------------------------------------------------------------------------------------------
+
+passed() { # SENTENCE
+	result passed "$1"
+}
+
+failed() { # SENTENCE [LOG]
+	[ -z "${2:-}" ] || show_log "$2"
+	result failed "$1"
+}
+
+free_port() {
+	python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
+}
+
+# Polls a condition; that it never came is an error.
+wait_until() { # SECONDS SENTENCE COMMAND...
+	local end=$((SECONDS + $1)) sentence=$2
+	shift 2
+	until "$@" >/dev/null 2>&1; do
+		if [ "$SECONDS" -ge "$end" ]; then
+			say "waited in vain until $sentence"
+			return 1
+		fi
+		sleep 0.1
+	done
+}
+
+# A cluster that the loopback interface reaches, as drivers of Java know no other; the lines are added to its configuration.
+start_server() { # [CONFIGURATION-LINE...]
+	data=$logs/data
+	as_user initdb -D "$data" -U postgres -E UTF8 --locale=C -A trust --no-sync >"$logs/initdb.log" 2>&1
+	export PGHOST=127.0.0.1 PGUSER=postgres PGDATABASE=postgres PGPORT
+	PGPORT=$(free_port)
+	{
+		sh "$copy/test/make-conf.sh" "$bindir"
+		printf "listen_addresses = '127.0.0.1'\nport = %s\nunix_socket_directories = '%s'\n" "$PGPORT" "$home"
+		[ "$#" = 0 ] || printf '%s\n' "$@"
+	} >>"$data/postgresql.conf"
+	control_server -l "$logs/server.log" start
+}
+
+control_server() { # PG_CTL ARGUMENT...
+	as_user pg_ctl -D "$data" -w "$@" >>"$logs/pg_ctl.log" 2>&1
+}
+
+crash_server() { control_server -m immediate stop; }
+
+# Whether it runs or has crashed.
+restart_server() {
+	if control_server status; then control_server -m fast stop; fi
+	control_server -l "$logs/server.log" start
+}
+
+stop_server() {
+	control_server -m fast stop
+	data=''
+}
+
+sql() { # [PSQL ARGUMENT...]
+	as_user psql -X -q -A -t -v ON_ERROR_STOP=1 "$@"
+}
+
+# A program in the background, in a process group of its own; what it prints is in $logs/NAME.log.
+start_job() { # NAME COMMAND...
+	local name=$1
+	shift
+	set -m
+	as_user "$@" >>"$logs/$name.log" 2>&1 </dev/null &
+	job_of[$name]=$!
+	set +m
+}
+
+# Returns when all of it is gone.
+kill_job() { # NAME [SIGNAL]
+	local group=${job_of[$1]:-}
+	unset "job_of[$1]"
+	[ -n "$group" ] || return 0
+	kill "-${2:-KILL}" -- "-$group" 2>/dev/null || true
+	wait "$group" 2>/dev/null || true
+	while kill -0 -- "-$group" 2>/dev/null; do sleep 0.1; done
+}
+
+is_running() { # NAME
+	[ -n "${job_of[$1]:-}" ] && kill -0 -- "-${job_of[$1]}" 2>/dev/null
+}
+
+run_parts 2 "$source_tree/test/interop" "$@"
