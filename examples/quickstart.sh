@@ -134,6 +134,11 @@ event() { # NUMBER
 	printf '\n'
 }
 
+show_received() {
+	sql -P format=aligned -P tuples_only=off -P footer=off \
+		-c "SELECT event->>'type' AS type, event->>'topic' AS topic, event->'data' AS data FROM received ORDER BY n"
+}
+
 explain() {
 	event 1
 	tell 'The domain event, as it was emitted, on the internal topic: for other parts of the same system.' \
@@ -147,7 +152,8 @@ explain() {
 	tell 'Its "causationid" is the id of the domain event, and "endoftransaction" says that no more comes of its transaction.' \
 		"SELECT b.event->'causationid' = a.event->'id' AND (b.event->'endoftransaction')::bool AND NOT a.event @> '{\"endoftransaction\": true}'
 			FROM received a, received b WHERE a.n = 1 AND b.n = 2"
-	printf '\n'
+	printf '\n%s\n\n' 'What was received, as a table:'
+	show_received
 	tell 'Nothing else was received. Order 41 was rolled back, so for the world outside it never happened.' \
 		"SELECT count(*) = 2 AND bool_and(event->>'subject' = '42') FROM received"
 }
