@@ -18,7 +18,7 @@ from server import Server
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ORDER = ("emit", "mapping", "transactions", "decode", "growth", "latency")  # others come after these, by name
-ROUNDS = {"short": 5, "long": 15}
+ROUNDS = {"trial": 1, "short": 5, "long": 15}
 PEERS = {"extension": ("pgq",), "plugin": ("wal2json", "decoderbufs", "bench_floor")}
 
 
@@ -26,9 +26,10 @@ def parse_arguments():
     parser = argparse.ArgumentParser(description="Measures domev beside its peers.")
     size = parser.add_mutually_exclusive_group()
     size.add_argument("--short", dest="size", action="store_const", const="short", default="short", help="under ten minutes (the default)")
+    size.add_argument("--trial", dest="size", action="store_const", const="trial", help="one round of few events: does it run?")
     size.add_argument("--long", dest="size", action="store_const", const="long", help="more rounds of more events")
     parser.add_argument("--only", metavar="NAME", action="append", choices=known_goals(), help="a file of goals/; may be repeated")
-    parser.add_argument("--rounds", type=int, help="instead of those of the form; 1 is enough to see that everything works")
+    parser.add_argument("--rounds", type=int, help="instead of those of the form")
     parser.add_argument("--output", metavar="FOLDER", default=os.path.join(HERE, "results"), help="for report.md, report.json and *.svg")
     parser.add_argument("--bindir", required=True, help="the programs of the PostgreSQL to use")
     parser.add_argument("--folder", required=True, help="for the cluster; a short path, as a socket is made in it")

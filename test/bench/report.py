@@ -13,7 +13,7 @@ import plots
 class Run:
     """What all sections have in common."""
 
-    size: str  # 'short' or 'long'
+    size: str  # 'trial', 'short' or 'long'
     rounds: int
     date: datetime.datetime
     settings: dict  # of the cluster

@@ -4,6 +4,7 @@
 # Arguments (README.md has more about them):
 #   --installed       the domev that the PostgreSQL has is measured, and none is built
 #   --short, --long   under ten minutes (the default); more rounds of more events
+#   --trial           one round of few events: does it run? Its figures mean nothing
 #   --only NAME       one file of goals/; may be repeated
 #   --rounds N        so many, instead of those of the form
 #   --output FOLDER   for report.md, report.json and *.svg (default: results/ beside this file, with --only a new folder in /tmp)
@@ -31,7 +32,7 @@ parse_arguments() { # ARGUMENT...
 	while [ "$#" -gt 0 ]; do
 		case $1 in
 			--installed) installed=yes ;;
-			--short | --long) arguments+=("$1") ;;
+			--short | --long | --trial) arguments+=("$1") ;;
 			--only)
 				only=yes
 				[ -e "$bench/goals/${2:-}.py" ] || die "there is no ${2:-} in goals/; there are: $(known_goals)"

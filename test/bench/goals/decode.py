@@ -16,6 +16,7 @@ EVENT_TYPE = "bench.placed"  # is once in each event, whatever the plugin makes 
 PER_TRANSACTION = 200
 
 SIZES = {  # events, many in a transaction; events with a transaction each; foreign rows in one transaction
+    "trial": (10_000, 1_000, 300_000),  # as many as it takes that they are streamed
     "short": (200_000, 40_000, 300_000),
     "long": (400_000, 40_000, 300_000),
 }

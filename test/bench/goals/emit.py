@@ -14,7 +14,7 @@ from measure import OUTBOX_SQL, PAYLOAD, alternate, make_row, timed_sql
 
 TITLE = "Raising events"
 DATABASE = "bench_emit"
-EVENTS = {"short": 50000, "long": 200000}  # one measurement
+EVENTS = {"trial": 5_000, "short": 50000, "long": 200000}  # one measurement
 HELD = 1_000_000  # events of an outbox in use
 
 SETUP_SQL = OUTBOX_SQL + f"""

@@ -11,14 +11,17 @@ from recording import Recording, receiver, wait_for
 TITLE = "Growth"
 
 DATABASE = "bench_growth"
-TYPES = 10_000
 PER_TRANSACTION = 100
-LARGE = 1_000_000  # events in one transaction, and in transactions of 100 beside it
 WARM_UP = 8  # runs of each mapping: after some, PostgreSQL makes its plan anew, for all runs to come
 CHUNK = 500_000  # events that a table holds before it is emptied
 
-# emits of one measurement over all types; events that a walsender has sent when its memory is looked at first, and those sent then
-SIZES = {"short": (20_000, 50_000, 500_000), "long": (100_000, 50_000, 10_000_000)}
+# event types; emits of one measurement over all of them; events in one transaction, and in transactions of 100 beside it; events that a
+# walsender has sent when its memory is looked at first, and those sent then
+SIZES = {
+    "trial": (200, 2_000, 20_000, 5_000, 20_000),
+    "short": (10_000, 20_000, 1_000_000, 50_000, 500_000),
+    "long": (10_000, 100_000, 1_000_000, 50_000, 10_000_000),
+}
 
 EMIT_SQL = """DO $$
     BEGIN
@@ -53,15 +56,15 @@ PLUGINS = {"domev": ("domev", {}), "pgoutput": ("pgoutput", {"proto_version": "1
 
 
 def run(server, size, rounds):
-    emits, first, rest = SIZES[size]
+    types, emits, large, first, rest = SIZES[size]
     languages = {"SQL": SQL_FUNCTION, **({"C": C_FUNCTION} if server.has_plugin("bench_mapping") else {})}
-    result = [row_of_types(server, language, function, emits, rounds) for language, function in languages.items()]
+    result = [row_of_types(server, language, function, types, emits, rounds) for language, function in languages.items()]
     server.create_database(DATABASE)
     try:
         server.run(DATABASE, """SELECT domev.create_topic('bench', scope => 'internal');
             SELECT domev.create_event_type('bench.type.0', 'order', topic => 'bench');
             CREATE PUBLICATION bench FOR TABLE domev.outbox WITH (publish = 'insert', publish_via_partition_root);""")
-        return result + rows_of_large_transaction(server, min(rounds, 3)) + [row_of_memory(server, first, rest)]
+        return result + rows_of_large_transaction(server, large, min(rounds, 3)) + [row_of_memory(server, first, rest)]
     finally:
         server.drop_database(DATABASE)
 
@@ -69,51 +72,51 @@ def run(server, size, rounds):
 # Event types and mappings
 
 
-def row_of_types(server, language, function, emits, rounds):
+def row_of_types(server, language, function, many, emits, rounds):
     """Each of many types in turn, beside the only one of another database, and beside one of the many."""
     cursors = {}
     try:
-        for database, types in (("bench_growth_one", 1), ("bench_growth_many", TYPES)):
+        for database, types in (("bench_growth_one", 1), ("bench_growth_many", many)):
             server.create_database(database)
             server.run(database, TYPES_SQL.format(last=types - 1, function=function))
             cursors[types] = server.connect(database).cursor()
             emit(cursors[types], types, max(WARM_UP * types, emits))
         samples = alternate({
-            "each in turn": lambda: emit(cursors[TYPES], TYPES, emits),
+            "each in turn": lambda: emit(cursors[many], many, emits),
             "the only one": lambda: emit(cursors[1], 1, emits),
-            "one of them": lambda: emit(cursors[TYPES], 1, emits),
+            "one of them": lambda: emit(cursors[many], 1, emits),
         }, rounds)
     finally:
         for cursor in cursors.values():
             cursor.connection.close()
         server.drop_database("bench_growth_one")
         server.drop_database("bench_growth_many")
-    return make_row("9", f"emit with {TYPES:,} event types, each with a mapping in {language}", "µs/event", samples,
+    return make_row("9", f"emit with {many:,} event types, each with a mapping in {language}", "µs/event", samples,
                     "each in turn", "the only one", limit=1.10, note=f"transactions of {PER_TRANSACTION}; each mapping has a function of its own")
 
 
 # A large transaction
 
 
-def rows_of_large_transaction(server, rounds):
+def rows_of_large_transaction(server, events, rounds):
     """Its time per event, beside that of events in small transactions: to emit, and to decode."""
-    many, few = f"{LARGE:,} in one", f"{PER_TRANSACTION} in each"
-    title = f"transaction of {LARGE:,} events, beside those of {PER_TRANSACTION}"
+    many, few = f"{events:,} in one", f"{PER_TRANSACTION} in each"
+    title = f"transaction of {events:,} events, beside those of {PER_TRANSACTION}"
     connection = server.connect(DATABASE)
     cursor = connection.cursor()
-    samples = alternate({many: lambda: emit(cursor, 1, LARGE, LARGE), few: lambda: emit(cursor, 1, LARGE)}, rounds, warm_up=0)
+    samples = alternate({many: lambda: emit(cursor, 1, events, events), few: lambda: emit(cursor, 1, events)}, rounds, warm_up=0)
     result = [make_row("9", f"{title}: emit", "µs/event", samples, many, few, limit=1.20)]
     with Recording(server, DATABASE, "bench_large") as large:
-        emit(cursor, 1, LARGE, LARGE)
+        emit(cursor, 1, events, events)
         large.finish()
         with Recording(server, DATABASE, "bench_small") as small:
-            emit(cursor, 1, LARGE)
+            emit(cursor, 1, events)
             small.finish()
             for recording in (large, small):
                 found = recording.received(*PLUGINS["domev"]).count(b'"specversion"')
-                if found != LARGE:
-                    raise RuntimeError(f"{found} of {LARGE} events were received")
-            samples = alternate({f"{name}, {which}": lambda recording=recording, plugin=plugin: decode(recording, LARGE, plugin)
+                if found != events:
+                    raise RuntimeError(f"{found} of {events} events were received")
+            samples = alternate({f"{name}, {which}": lambda recording=recording, plugin=plugin: decode(recording, events, plugin)
                                  for name, plugin in PLUGINS.items() for which, recording in ((many, large), (few, small))}, rounds, warm_up=0)
     connection.close()
     result.append(make_row("9", f"{title}: received", "µs/event", samples, f"domev, {many}", f"domev, {few}", limit=1.20,

@@ -17,8 +17,8 @@ TITLE = "Mappings"
 
 DATABASE = "bench_mapping"
 LIBRARY = "bench_mapping"
-EVENTS = {"short": 5_000, "long": 50_000}  # one measurement
-SECONDS = {"short": 1, "long": 5}  # of pgbench
+EVENTS = {"trial": 1_000, "short": 5_000, "long": 50_000}  # one measurement
+SECONDS = {"trial": 1, "short": 1, "long": 5}  # of pgbench
 GOAL = 0.3
 
 LANGUAGES = {"C": "bench_map_c", "PL/pgSQL": "bench_map_plpgsql", "SQL": "bench_map_sql"}
