@@ -1,4 +1,4 @@
-# The README's SQL does what it says, and its reference names every function and setting.
+# The README's SQL and that of each page of doc/ does what it says, and the reference names every function and setting.
 use strict;
 use warnings;
 
@@ -27,14 +27,15 @@ is($mask->($events[1]), $mask->($shown), 'the second is as shown');
 is($node->safe_psql('shop', "SET ROLE shop_app; SELECT domev.emit('order.placed', 43) IS NOT NULL"), 't', 'the role may emit');
 
 # Complete: every function that a user calls, and every setting.
+my $reference = slurp_file('doc/reference.md');
 foreach my $name (split("\n", $node->safe_psql('shop',
 	q{SELECT DISTINCT proname FROM pg_proc WHERE pronamespace = 'domev'::regnamespace AND prorettype <> 'trigger'::regtype})))
 {
-	like($readme, qr/^\| .*`$name\(/m, "function $name");
+	like($reference, qr/^\| .*`$name\(/m, "function $name");
 }
 foreach my $name (split("\n", $node->safe_psql('shop', q{LOAD 'domev'; SELECT name FROM pg_settings WHERE name LIKE 'domev.%'})))
 {
-	like($readme, qr/^\| `\Q$name\E` /m, "setting $name");
+	like($reference, qr/^\| `\Q$name\E` /m, "setting $name");
 }
 
 # Every page of doc/ is a story of its own, whose decisive lines it shows.
