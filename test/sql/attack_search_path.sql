@@ -148,7 +148,7 @@ INSERT INTO calls (name, statement) VALUES
 	('remap', $$SELECT FROM domev.remap('m', since => '2026-01-01', dry_run => true) LIMIT 1$$),
 	('purge_failed', $$SELECT FROM domev.purge_failed('0 s')$$),
 	('heartbeat', $$SELECT FROM domev.heartbeat()$$),
-	('set_retention', $$SELECT FROM domev.set_retention('1 day', '1 microsecond', '1 second', reset => '{ahead}')$$),
+	('set_retention', $$SELECT FROM domev.set_retention('1 day', '1 microsecond', '1 day', reset => '{ahead}')$$),
 	('maintain', $$SELECT FROM domev.maintain() LIMIT 1$$),
 	('doctor', $$SELECT FROM domev.doctor()$$),
 	('partition_bound', $$SELECT FROM domev.outbox_partitions$$),
