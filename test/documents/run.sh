@@ -148,7 +148,7 @@ END
 
 test_pages() {
 	local page number
-	for page in "$copy"/README.md "$copy"/doc/*.md; do
+	for page in "$copy"/README.md "$copy"/doc/*.md "$copy"/doc/*/*.md; do
 		number=$(grep -c '^```mermaid$' "$page" || true)
 		while [ "$number" -gt 0 ]; do
 			awk -v number="$number" '/^```mermaid$/ { shown = ++n == number; next } /^```$/ { shown = 0 } shown' "$page" >"$work/page.mmd"

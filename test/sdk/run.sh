@@ -106,7 +106,7 @@ collect_all() {
 	for file in "$copy"/test/sql/*.sql; do
 		collect "${file#"$copy/"}" < <(without_drops "$file")
 	done
-	for file in "$copy"/README.md "$copy"/doc/*.md "$copy"/examples/*/README.md; do
+	for file in "$copy"/README.md "$copy"/doc/*.md "$copy"/doc/*/*.md "$copy"/examples/*/README.md; do
 		collect "${file#"$copy/"}" < <(sql_of_page "$file")
 	done
 	collect 'test/sdk/events.sql' '100% Ship & Co/1' <"$copy/test/sdk/events.sql"
