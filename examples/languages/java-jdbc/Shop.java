@@ -53,7 +53,7 @@ public class Shop {
     /** May be asked for again with the same id: the UPDATE changes nothing then, nor does emit. */
     UUID cancelOrder(Connection connection, UUID command, long order, String reason) throws SQLException {
         one(connection, "UPDATE orders SET status = 'cancelled' WHERE id = ? RETURNING id", order);
-        return (UUID) one(connection, "SELECT domev.emit('order.cancelled', ?, jsonb_build_object('reason', ?), event_id => ?)",
+        return (UUID) one(connection, "SELECT domev.emit('order.cancelled', ?, jsonb_build_object('reason', ?::text), event_id => ?)",
             order, reason, command);
     }
 
