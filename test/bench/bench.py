@@ -18,6 +18,7 @@ from server import Server
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ORDER = ("emit", "mapping", "transactions", "decode", "growth", "latency")  # others come after these, by name
+ON_REQUEST = ("scaling",)  # only by --only, or to see whether it runs: they compare domev with nobody
 ROUNDS = {"trial": 1, "short": 5, "long": 15}
 PEERS = {"extension": ("pgq",), "plugin": ("wal2json", "decoderbufs", "bench_floor")}
 
@@ -40,6 +41,10 @@ def parse_arguments():
 def known_goals():
     names = {name[:-3] for name in os.listdir(os.path.join(HERE, "goals")) if name.endswith(".py") and not name.startswith("_")}
     return sorted(names, key=lambda name: (ORDER.index(name) if name in ORDER else len(ORDER), name))
+
+
+def known_goals_of(size):
+    return [name for name in known_goals() if size == "trial" or name not in ON_REQUEST]
 
 
 def missing_peers(server):
@@ -81,7 +86,7 @@ def main():
         run = report.Run(size=arguments.size, rounds=rounds, date=datetime.datetime.now(datetime.timezone.utc),
                          settings=server.settings(), missing=missing_peers(server), versions=report.versions(server), machine=report.machine())
         for name in known_goals():
-            if not arguments.only or name in arguments.only:
+            if name in (arguments.only or known_goals_of(arguments.size)):
                 sections.append(run_goal(server, name, arguments.size, rounds))
                 keep_alive(server)
         report.write(arguments.output, run, sections)

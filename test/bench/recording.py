@@ -4,6 +4,7 @@ So all plugins decode the same records from the same position.  There are two wa
 replication (pg_recvlogical), and the SQL functions.
 """
 
+import contextlib
 import os
 import time
 
@@ -70,6 +71,15 @@ class Recording:
         finally:
             if os.path.exists(file):
                 os.unlink(file)
+
+    @contextlib.contextmanager
+    def copied(self, plugin):
+        """A copy of the slot, for whoever reads it in another way."""
+        self._copy_slot(plugin)
+        try:
+            yield
+        finally:
+            self._drop_slot()
 
     def _copy_slot(self, plugin):
         self._sql("SELECT pg_copy_logical_replication_slot(%s, %s, false, %s)", (self.base, self.copy, plugin))

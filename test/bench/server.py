@@ -96,6 +96,16 @@ class Server:
             raise RuntimeError(f"{name} failed: {text[-4000:]}")
         return text
 
+    def start_program(self, name, *arguments):
+        """A program of this PostgreSQL that goes on, as the server's user; whoever starts it ends it."""
+        return self.start_command(os.path.join(self.bindir, name), *arguments)
+
+    def start_command(self, *command, environment=None):
+        """The same for any program."""
+        with open(os.path.join(self.folder, "programs.log"), "ab") as log:
+            return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/",
+                                    env={**os.environ, **(environment or {})}, **self._identity())
+
     def _identity(self):
         """Arguments of subprocess that leave root."""
         if os.geteuid() != 0:

@@ -48,13 +48,17 @@ start_streaming(void)
 {
 	const char *keywords[] = {"dbname", "replication", NULL};
 	const char *values[] = {getenv("DOMEV_CONNECTION"), "database", NULL};
+	const char *shard = getenv("DOMEV_SHARD");
+	char		options[50] = "";
 	char		command[200];
 	PGresult   *result;
 
 	stream = PQconnectdbParams(keywords, values, 1);
 	if (PQstatus(stream) != CONNECTION_OK)
 		fail("connecting");
-	snprintf(command, sizeof command, "START_REPLICATION SLOT \"%s\" LOGICAL 0/0", getenv("DOMEV_SLOT"));
+	if (shard != NULL)
+		snprintf(options, sizeof options, " (shard '%s')", shard);
+	snprintf(command, sizeof command, "START_REPLICATION SLOT \"%s\" LOGICAL 0/0%s", getenv("DOMEV_SLOT"), options);
 	result = PQexec(stream, command);
 	if (PQresultStatus(result) != PGRES_COPY_BOTH)
 		fail("starting");

@@ -10,7 +10,8 @@ from psycopg2.extras import LogicalReplicationConnection
 
 connection = psycopg2.connect(os.environ["DOMEV_CONNECTION"], connection_factory=LogicalReplicationConnection)
 stream = connection.cursor()
-stream.start_replication(slot_name=os.environ["DOMEV_SLOT"], decode=False, status_interval=1)
+shard = os.environ.get("DOMEV_SHARD")
+stream.start_replication(slot_name=os.environ["DOMEV_SLOT"], options={"shard": shard} if shard else None, decode=False, status_interval=1)
 broker = None
 
 
