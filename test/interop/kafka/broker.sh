@@ -4,11 +4,15 @@
 
 kafka=$home/kafka # the libraries, for all parts of the run
 KAFKA_BOOTSTRAP=''
+# Small heaps, compiled for a short life; a log that tells the time.
+kafka_java=(java -Xms64m -Xmx256m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Dorg.slf4j.simpleLogger.showDateTime=true
+	"-Dorg.slf4j.simpleLogger.dateTimeFormat=HH:mm:ss.SSS")
 
-# For prepare: the folder $kafka/PROFILE with the libraries of a profile of pom.xml.
-kafka_libraries() { # PROFILE
-	local java
-	command -v java >/dev/null && command -v mvn >/dev/null || need_packages default-jdk-headless maven
+# For prepare: the folder $kafka/PROFILE, or another one in $kafka, with the libraries of that profile of pom.xml.
+kafka_libraries() { # PROFILE [FOLDER]
+	local java folder=$kafka/${2:-$1}
+	command -v java >/dev/null || need_packages default-jdk-headless
+	command -v mvn >/dev/null || need_packages maven
 	java=$(java -version 2>&1 | sed -n '1s/[^"]*"\([0-9]*\).*/\1/p')
 	[ "${java:-0}" -ge 17 ] || skip "Kafka needs Java 17; this is Java ${java:-of an unknown version}"
 	as_user mkdir -p "$kafka"
@@ -16,8 +20,9 @@ kafka_libraries() { # PROFILE
 	exec 8>>"$kafka.lock"
 	flock 8
 	if [ ! -e "$kafka/$1.complete" ]; then
-		as_user mvn -B -q -Dstyle.color=never "-Dmaven.repo.local=$home/.m2/repository" -f "$copy/test/interop/kafka" -P "$1" \
-			dependency:copy-dependencies -DincludeScope=runtime "-DoutputDirectory=$kafka/$1" || skip "Maven cannot fetch what the profile $1 names"
+		as_user mvn -B -q -Dstyle.color=never "-Dmaven.repo.local=$home/.m2/repository" \
+			-f "$copy/test/interop/kafka" -P "$1" dependency:copy-dependencies -DincludeScope=runtime \
+			"-DoutputDirectory=$folder" || { echo && skip "the packages of the profile $1 in pom.xml cannot be had from Maven"; }
 		as_user touch "$kafka/$1.complete"
 	fi
 	exec 8>&-
@@ -26,7 +31,6 @@ kafka_libraries() { # PROFILE
 prepare_kafka() {
 	kafka_libraries kafka
 }
-
 
 kafka_conf() { # PORT CONTROLLER-PORT
 	cat <<-END
@@ -51,7 +55,7 @@ kafka_conf() { # PORT CONTROLLER-PORT
 
 format_kafka() { # PORT CONTROLLER-PORT
 	kafka_conf "$@" | as_user tee "$logs/kafka.properties" >/dev/null
-	as_user java -Xmx128m -cp "$kafka/kafka/*" kafka.tools.StorageTool format -t domev-interop-kafka--A \
+	as_user "${kafka_java[@]}" -cp "$kafka/kafka/*" kafka.tools.StorageTool format -t domev-interop-kafka--A \
 		-c "$logs/kafka.properties" >"$logs/kafka-format.log" 2>&1
 }
 
@@ -59,22 +63,26 @@ kafka_listens() {
 	(: <"/dev/tcp/127.0.0.1/${KAFKA_BOOTSTRAP#*:}") 2>/dev/null
 }
 
-kafka_is_gone() {
-	! kafka_listens
+# Two steps for who has something else to do meanwhile.
+start_kafka() {
+	launch_kafka
+	await_kafka
 }
 
-start_kafka() {
+launch_kafka() {
 	local port
 	if [ -z "$KAFKA_BOOTSTRAP" ]; then
 		port=$(free_port)
 		format_kafka "$port" "$(free_port)"
 		KAFKA_BOOTSTRAP=127.0.0.1:$port
 	fi
-	start_job kafka java -Xms64m -Xmx256m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -cp "$kafka/kafka/*" kafka.Kafka "$logs/kafka.properties"
-	wait_until 30 'Kafka listens' kafka_listens
+	start_job kafka "${kafka_java[@]}" -cp "$kafka/kafka/*" kafka.Kafka "$logs/kafka.properties"
+}
+
+await_kafka() {
+	wait_until 60 'Kafka listens' kafka_listens
 }
 
 kill_kafka() {
 	kill_job kafka KILL
-	wait_until 10 'the killed Kafka is gone' kafka_is_gone
 }
