@@ -352,6 +352,33 @@ else
 }
 
 # ----------------------------------------------------------------
+# What examples/debezium sets up: the trigger writes defaults out, which changes nothing that the plugin sends
+# ----------------------------------------------------------------
+
+$node->safe_psql('postgres', 'SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots');
+$node->safe_psql('postgres', q{CREATE DATABASE debezium TEMPLATE template0 ENCODING 'UTF8' LOCALE 'C'});
+$node->safe_psql('debezium', $setup . slurp_file('examples/debezium/setup.sql') . q{
+	SELECT pg_create_logical_replication_slot('plugin', 'domev'), domev.alter_mapping('n', enabled => false);
+});
+foreach my $trigger (qw(ENABLE DISABLE))
+{
+	$node->safe_psql('debezium', "ALTER TABLE domev.outbox $trigger TRIGGER write_out_defaults; " . q{SELECT domev.emit('e', 'default'), domev.emit('e', 'own', '{"key": "k"}'), domev.emit('journal', 'j')});
+	@rows = rows(read_sql('debezium', 'domev_rows', %events, publication_names => 'domev_rows'));
+	is(join(' ', map { join('/', map { $_ // '' } @$_{qw(key content_type)}) } @rows),
+		$trigger eq 'ENABLE' ? 'default/application/json default/text/json own/application/json k/text/json' : '/ /text/json / k/text/json',
+		"trigger ${trigger}D: rows without binary data, not the journal's");
+	@lines = grep { !defined $_->{data_base64} } map { decode_json($_) } read_domev('debezium', 'plugin');
+	foreach my $line (@lines)
+	{
+		delete @$line{qw(sequence endoftransaction)};
+		is_deeply({ %{ attributes(shift @rows) }, source => $line->{source} }, $line, "trigger ${trigger}D: the event is the same");
+	}
+	is(scalar(@lines), 4, 'as many events');
+}
+is(types(read_sql('debezium', 'domev_messages', %events, publication_names => 'domev_messages')), '', 'no messages so far');
+is($node->safe_psql('debezium', q{SET ROLE debezium; SELECT domev.heartbeat() IS NOT NULL}), 't', 'the role may keep the slots moving');
+
+# ----------------------------------------------------------------
 # Subscriptions: to a table that handles events, as in doc/pgoutput.md, and to another outbox
 # ----------------------------------------------------------------
 
