@@ -16,6 +16,7 @@ source "$source_tree/test/parts.sh"
 run_part() { # NAME
 	folder=$copy/examples/publishers/$name
 	plugin=domev
+	broker=lines
 	scenarios=()
 	also=()
 	loses=()
@@ -43,7 +44,7 @@ run_configurations() {
 
 # Runs the kit; its exit status says nothing that its lines do not.
 run_kit() { # LOG COMMAND [SCENARIO...]
-	local scenario arguments=(--quick --plugin "$plugin" --pg-config "$PG_CONFIG")
+	local scenario arguments=(--quick --plugin "$plugin" --broker "$broker" --pg-config "$PG_CONFIG")
 	for scenario in "${@:3}"; do arguments+=(--scenario "$scenario"); done
 	# It leaves root by itself; runuser in between would not give it the time to clean up when it is told to end.
 	env "PATH=$bindir:$PATH" python3 "$copy/test/conformance/run" "${arguments[@]}" -- "$2" >"$1" 2>&1 </dev/null || true

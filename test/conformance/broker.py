@@ -1,4 +1,4 @@
-"""What did the broker get, and what did it say?  A stand-in for a broker: one event a line, one answer a line.
+"""What did the broker get, and what did it say?  A stand-in for a broker.  How it speaks with publishers is in speech.py.
 
 A policy is a function of (id of the event, how often it came before); it returns what becomes of the event.
 """
@@ -6,6 +6,8 @@ A policy is a function of (id of the event, how often it came before); it return
 import json
 import socket
 import threading
+
+from speech import speak_lines
 
 OK = "ok"
 NO = "no"
@@ -43,7 +45,8 @@ def accept_all(_id, _before):
 
 
 class Broker:
-    def __init__(self, file):
+    def __init__(self, file, speak=speak_lines):
+        self._speak = speak
         self._file = open(file, "ab", buffering=0)
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
         self.port = self._listener.getsockname()[1]
@@ -120,10 +123,8 @@ class Broker:
 
     def _serve(self, connection):
         try:
-            with connection, connection.makefile("rb") as lines:
-                for line in lines:
-                    if not line.endswith(b"\n") or not self._take(connection, line[:-1]):
-                        return
+            with connection:
+                self._speak(connection, self._take)
         except OSError:
             pass
         finally:
@@ -131,25 +132,25 @@ class Broker:
                 self._open -= 1
                 self._changed.notify_all()
 
-    def _take(self, connection, line):
-        """Deals with one event; false: the connection is to be closed."""
+    def _take(self, *events):
+        """Deals with an event, or with several that are stored together or not at all; returns whether they are accepted, or None: the
+        connection is to be closed."""
         if self._delay and not self._hurry.is_set():
             self._hurry.wait(self._delay())
-        id = id_of(line)
-        answer = self._decide(id)
-        if answer is None:
-            return False
+        answers = [self._decide(id_of(event)) for event in events]
+        if None in answers:
+            return None
+        accepted = all(answer in (OK, DROP_SAFE) for answer in answers)
         with self._changed:
-            accepted = answer in (OK, DROP_SAFE)
-            self._came[id] = self._came.get(id, 0) + 1
-            self.deliveries.append(Delivery(self.run, id, line, accepted))
-            if accepted:
-                self._safe.add(id)
-                self._file.write(line + b"\n")
+            for event in events:
+                id = id_of(event)
+                self._came[id] = self._came.get(id, 0) + 1
+                self.deliveries.append(Delivery(self.run, id, event, accepted))
+                if accepted:
+                    self._safe.add(id)
+                    self._file.write(event + b"\n")
             self._changed.notify_all()
-        if answer in (OK, NO):
-            connection.sendall(answer.encode() + b"\n")
-        return answer in (OK, NO)
+        return accepted if all(answer in (OK, NO) for answer in answers) else None
 
     def _decide(self, id):
         """What becomes of an event; None: the publisher died before it was known."""

@@ -57,6 +57,10 @@ def attributes(delivery):
     return event.get("sequence"), event.get("endoftransaction", False)
 
 
+def topic_of(delivery):
+    return None if delivery.raw is None else json.loads(delivery.raw).get("topic")
+
+
 def first_arrivals(ledger, deliveries):
     seen = set()
     for delivery in deliveries:
@@ -77,6 +81,17 @@ def count_out_of_order(ledger, deliveries):
         highest = max(highest, place)
         versions[aggregate] = max(version, versions.get(aggregate, 0))
         sequence = max(sequence, own) if attributes(delivery)[0] else sequence
+    return wrong
+
+
+def count_out_of_order_in_keys(ledger, deliveries):
+    """Repeats left out, the events of a key come in the order of its versions, in each topic."""
+    wrong, versions = 0, {}
+    for delivery in first_arrivals(ledger, deliveries):
+        aggregate, version = ledger.key[delivery.id]
+        key = aggregate, topic_of(delivery)
+        wrong += version < versions.get(key, 0)
+        versions[key] = max(version, versions.get(key, 0))
     return wrong
 
 
@@ -156,15 +171,18 @@ def check_replay(replay, ids, deliveries):
         differing=count_differing(of_it))
 
 
-def check(ledger, deliveries, safe_before=frozenset()):
-    """deliveries: all arrivals, in their order; safe_before: what was published of this ledger before them."""
+def check(ledger, deliveries, safe_before=frozenset(), keeps="commits"):
+    """deliveries: all arrivals, in their order; safe_before: what was published of this ledger before them; keeps: the order of what
+    the broker keeps, "commits" or only "keys"."""
+    whole = keeps == "commits"
     accepted = Counter(d.id for d in deliveries if d.accepted and d.id in ledger.place)
     return Figures(
         events=len(ledger.place),
         lost=len(set(ledger.place) - set(accepted) - set(safe_before)),
         phantom=len({d.id or d.raw for d in deliveries if d.id not in ledger.place}),
-        out_of_order=count_out_of_order(ledger, deliveries),
-        split=count_split(ledger, deliveries),
+        out_of_order=(count_out_of_order if whole else count_out_of_order_in_keys)(ledger, deliveries),
+        split=count_split(ledger, deliveries) if whole else len(wrongly_marked(ledger, deliveries)),
         duplicates=sum(accepted.values()) - len(accepted),
         differing=count_differing(deliveries),
-        overtaken=count_overtaken(ledger, deliveries))
+        overtaken=(count_overtaken(ledger, deliveries) if whole
+                   else count_out_of_order_in_keys(ledger, [d for d in deliveries if d.accepted])))

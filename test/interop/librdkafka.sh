@@ -1,0 +1,40 @@
+# Does the publisher on librdkafka lose nothing when Kafka and the publisher are killed?  Sourced by run.sh.
+# shellcheck shell=bash disable=SC2034,SC2154
+about='examples/publishers/kafka with a broker'
+folder=$copy/examples/publishers/kafka
+
+# shellcheck source-path=SCRIPTDIR source=publishers/story.sh
+source "$copy/test/interop/publishers/story.sh"
+# shellcheck source-path=SCRIPTDIR source=kafka/broker.sh
+source "$copy/test/interop/kafka/broker.sh"
+
+prepare() {
+	need_packages python3 python3-venv
+	as_user /usr/bin/python3 -m venv "$folder/venv"
+	as_user "$folder/venv/bin/pip" install -q -r "$folder/requirements.txt" || skip 'pip cannot get the packages of requirements.txt'
+	prepare_kafka
+}
+
+check() {
+	start_kafka
+	brokers=$KAFKA_BOOTSTRAP
+	publisher=("$folder/venv/bin/python" "$folder/publish.py")
+	topics make
+	start_story
+	kill_kafka
+	start_kafka
+	makes_progress 'after Kafka was killed'
+	restart_publisher
+	makes_progress 'after it was killed'
+	kill_kafka
+	restart_publisher
+	start_kafka
+	makes_progress 'after Kafka and it were killed'
+	end_story
+	topics read >"$logs/events"
+	judge_story 'the topics, after Kafka and the publisher were killed, twice each'
+}
+
+topics() { # COMMAND
+	as_user "$folder/venv/bin/python" "$copy/test/interop/librdkafka/topics.py" "$brokers" "$1"
+}
