@@ -7,8 +7,12 @@ EXTVERSION = $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" domev.control
 
 OBJS = $(patsubst %.c,%.o,$(wildcard src/*.c))
 HEADERS = src/domev.h
-DATA_built = sql/domev--$(EXTVERSION).sql
-EXTRA_CLEAN = sql/domev--$(EXTVERSION).sql tmp_check tmp_instance output_iso results test/domev.conf log
+# The first release's script, frozen by release.sh, from which deltas lead to every later one; empty until there is one.
+BASE =
+DATA = $(addprefix sql/domev--,$(addsuffix .sql,$(BASE))) $(wildcard sql/domev--*--*.sql)
+# The present version's is a copy of the living script, unless it is that base.
+DATA_built = $(filter-out $(DATA),sql/domev--$(EXTVERSION).sql)
+EXTRA_CLEAN = tmp_check tmp_instance output_iso results test/domev.conf log
 PG_CPPFLAGS = -DDOMEV_VERSION='"$(EXTVERSION)"'
 
 # "make installcheck" needs an installed domev and nothing else: every kind of test starts servers of its own.
@@ -28,8 +32,15 @@ include $(PGXS)
 # PGXS tracks no headers unless the server was configured to.
 $(OBJS): $(wildcard src/*.h)
 
-sql/domev--$(EXTVERSION).sql: sql/domev.sql
+ifneq ($(DATA_built),)
+$(DATA_built): sql/domev.sql
 	cp $< $@
+endif
+
+# What goes to PGXN, of the last commit; .gitattributes says what stays at home.
+dist:
+	git archive --format=zip --prefix=domev-$(EXTVERSION)/ --output=domev-$(EXTVERSION).zip HEAD
+.PHONY: dist
 
 # The servers' configuration depends on the server: older minor releases do not start with output_plugin_libraries.
 installcheck: test/domev.conf
