@@ -2,59 +2,20 @@
 # Do Mermaid and the official parser of AsyncAPI read what domev.flow and domev.asyncapi return, whatever the names, and does the
 # document say how the events really are?  Also the diagrams in doc/.
 # Argument: --installed takes the domev that the PostgreSQL has, and builds none.  Without node and npm, or their packages, all is skipped.
+# shellcheck disable=SC2119
 # The last line is "N passed, N failed, N skipped"; the exit status is 0 only if nothing failed.
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=../setup.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../setup.sh"
-
-exec 3>&1 # for the last line: a signal may come while standard output goes elsewhere
-server_log='' # set once there may be a server
-passed=0 failed=0 skipped=0
-finished='' # set when all tests came to their end
-
-finish() {
-	trap - EXIT
-	if [ -n "$server_log" ]; then
-		[ -n "$finished" ] || show_log "$server_log" 20
-		as_user pg_ctl -D "$home/data" -m immediate stop >/dev/null 2>&1 || true
-	fi
-	clean_up
-	# Whatever ended the run early is a failure of its own.
-	[ -n "$finished" ] || failed=$((failed + 1))
-	printf '\n%s passed, %s failed, %s skipped\n' "$passed" "$failed" "$skipped" >&3
-	exit $((failed > 0))
-}
-trap finish EXIT
-trap_signals
-
-# Only a socket in our own folder: nothing to collide with, nobody else gets in.
-start_server() {
-	step "Making a throw-away database cluster" initdb.log as_user initdb -D "$home/data" -U postgres -E UTF8 --locale=C -A trust --no-sync
-	{
-		sh "$copy/test/make-conf.sh" "$bindir"
-		printf "listen_addresses = ''\nunix_socket_directories = '%s'\n" "$home"
-	} >>"$home/data/postgresql.conf"
-	server_log=$home/server.log
-	step "Starting it" start.log as_user pg_ctl -D "$home/data" -l "$server_log" start
-}
-
-sql() { # DATABASE [PSQL ARGUMENT...]
-	as_user psql -X -q -A -t -v ON_ERROR_STOP=1 -h "$home" -U postgres -d "$@"
-}
+# shellcheck source-path=SCRIPTDIR source=../verdicts.sh
+source "$source_tree/test/verdicts.sh"
 
 check() { # KIND FILE...
 	as_user node "$copy/test/documents/check.mjs" "$@"
 }
 
 verdict() { # SENTENCE STATUS LOG
-	if [ "$2" = 0 ]; then
-		say "passed   $1"
-		passed=$((passed + 1))
-	else
-		say "failed   $1"
-		head -n 20 "$3" | cut -c 1-1500
-		failed=$((failed + 1))
-	fi
+	if [ "$2" = 0 ]; then pass "$1"; else fail "$1" "$3"; fi
 }
 
 reads() { # SENTENCE KIND FILE...
@@ -165,16 +126,16 @@ main() {
 		install_domev
 	fi
 	if ! command -v node >/dev/null || ! command -v npm >/dev/null; then
-		say 'skipped  there is no node, or no npm'
-		skipped=1 finished=yes
+		skip 'there is no node, or no npm'
+		finished=yes
 		return
 	fi
 	say "Getting the parsers"
 	if ! as_user npm ci --prefix "$copy/test/documents" --ignore-scripts --no-audit --no-fund >"$work/npm.log" 2>&1 </dev/null; then
 		show_log "$work/npm.log" 20
 		if grep -q EUSAGE "$work/npm.log"; then die 'package.json and package-lock.json do not agree'; fi
-		say 'skipped  npm cannot get the packages of package-lock.json'
-		skipped=1 finished=yes
+		skip 'npm cannot get the packages of package-lock.json'
+		finished=yes
 		return
 	fi
 	start_server

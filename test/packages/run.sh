@@ -7,29 +7,12 @@
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=../setup.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../setup.sh"
+# shellcheck source-path=SCRIPTDIR source=../verdicts.sh
+source "$source_tree/test/verdicts.sh"
 
-exec 3>&1 # for the last line: a signal may come while standard output goes elsewhere
 here=$source_tree/test/packages
-passed=0 failed=0 skipped=0
-finished='' # set when all parts came to their end
 parts=("$@")
 [ "$#" -gt 0 ] || parts=(debian pgxn release container)
-
-finish() {
-	trap - EXIT
-	clean_up
-	# Whatever ended the run early is a failure of its own.
-	[ -n "$finished" ] || failed=$((failed + 1))
-	printf '\n%s passed, %s failed, %s skipped\n' "$passed" "$failed" "$skipped" >&3
-	exit $((failed > 0))
-}
-trap finish EXIT
-trap_signals
-
-skip() { # SENTENCE
-	say "skipped  $1"
-	skipped=$((skipped + 1))
-}
 
 # Runs a command, whose success is a test; its status 77 means that it cannot be had, and the last line of its output is why.
 # Tells by $good, not by its status: it must not be called where "set -e" does not hold, as the command would inherit that.
@@ -40,15 +23,10 @@ try() { # SENTENCE LOG COMMAND...
 	"${@:3}" >"$log" 2>&1 </dev/null &
 	wait "$!" || rc=$?
 	case $rc in
-		0) say "passed   $sentence" && passed=$((passed + 1)) && good=yes ;;
+		0) pass "$sentence" && good=yes ;;
 		77) skip "$sentence: $(tail -n 1 "$log")" ;;
-		*) say "failed   $sentence" && show_log "$log" 40 && failed=$((failed + 1)) ;;
+		*) show_log "$log" 40 && fail "$sentence" ;;
 	esac
-}
-
-cannot() { # REASON
-	say "$*"
-	return 77
 }
 
 # Installs packages of the distribution that are not there.

@@ -7,62 +7,14 @@
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=../setup.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../setup.sh"
+# shellcheck source-path=SCRIPTDIR source=../verdicts.sh
+source "$source_tree/test/verdicts.sh"
 
-exec 3>&1 # for the last line: a signal may come while standard output goes elsewhere
 least_events=5000 # fewer are not the suite
 slot=sdk
 corpus='' # what these files begin with: events in each format, one a line, and where they come from
-server_log='' # set once there may be a server
-passed=0 failed=0 skipped=0
-finished='' # set when all tests came to their end
 
-finish() {
-	trap - EXIT
-	if [ -n "$server_log" ]; then
-		[ -n "$finished" ] || show_log "$server_log" 20
-		as_user pg_ctl -D "$home/data" -m immediate stop >/dev/null 2>&1 || true
-	fi
-	clean_up
-	# Whatever ended the run early is a failure of its own.
-	[ -n "$finished" ] || failed=$((failed + 1))
-	printf '\n%s passed, %s failed, %s skipped\n' "$passed" "$failed" "$skipped" >&3
-	exit $((failed > 0))
-}
-trap finish EXIT
-trap_signals
-
-pass() { # SENTENCE
-	say "passed   $1"
-	passed=$((passed + 1))
-}
-
-fail() { # SENTENCE [FILE]; the file says why
-	say "failed   $1"
-	[ -z "${2:-}" ] || head -n 12 "$2" | cut -c 1-1500
-	failed=$((failed + 1))
-}
-
-skip() { # SENTENCE
-	say "skipped  $1"
-	skipped=$((skipped + 1))
-}
-
-# --- A server, and the events of the suite ----------------------------------------------------------------------------------------
-
-# Only a socket in our own folder: nothing to collide with, nobody else gets in.
-start_server() {
-	step "Making a throw-away database cluster" initdb.log as_user initdb -D "$home/data" -U postgres -E UTF8 --locale=C -A trust --no-sync
-	{
-		sh "$copy/test/make-conf.sh" "$bindir"
-		printf "listen_addresses = ''\nunix_socket_directories = '%s'\n" "$home"
-	} >>"$home/data/postgresql.conf"
-	server_log=$home/server.log
-	step "Starting it" start.log as_user pg_ctl -D "$home/data" -l "$server_log" start
-}
-
-sql() { # DATABASE [PSQL ARGUMENT...]
-	as_user psql -X -q -A -t -v ON_ERROR_STOP=1 -h "$home" -U postgres -d "$@"
-}
+# --- The events of the suite ---------------------------------------------------------------------------------------------------
 
 # A database of its own with a slot, in which the SQL on standard input runs; its events go to the corpus.
 collect() { # NAME [DATABASE [ENCODING]]
@@ -132,11 +84,6 @@ test_corpus() {
 #
 # prepare_NAME fetches and builds, as who called us; its status 77: it cannot be had, and the last line of its output is why.
 # read_NAME FORMAT FILE prints what the SDK makes of each event.
-
-cannot() { # REASON
-	say "$*"
-	return 77
-}
 
 prepare_go() {
 	command -v go >/dev/null || cannot 'there is no go' || return
