@@ -2,8 +2,8 @@
 # Do Mermaid and the official parser of AsyncAPI read what domev.flow and domev.asyncapi return, whatever the names, and does the
 # document say how the events really are?  Also the diagrams in doc/.
 # Argument: --installed takes the domev that the PostgreSQL has, and builds none.  Without node and npm, or their packages, all is skipped.
-# shellcheck disable=SC2119
 # The last line is "N passed, N failed, N skipped"; the exit status is 0 only if nothing failed.
+# shellcheck disable=SC2119
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=../setup.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../setup.sh"
