@@ -122,6 +122,7 @@ SELECT domev.emit('e', 'x');
 DROP FUNCTION mapper.f;
 CREATE FUNCTION mapper.f(e domev.domain_event) RETURNS domev.integration_event LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN INSERT INTO public.canary VALUES (current_user); RETURN NULL; END $$;
+ALTER FUNCTION mapper.f OWNER TO regress_other;
 SELECT domev.emit('e', 'x'); -- another owner's, of the same name
 DROP FUNCTION mapper.f;
 SET ROLE regress_mapper;
