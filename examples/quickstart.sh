@@ -166,7 +166,7 @@ say_next() {
 		say "    and output_plugin_libraries = 'pgoutput, test_decoding, domev' (takes a reload)"
 	fi
 	if command -v pg_lsclusters >/dev/null && [ -z "$(pg_lsclusters -h)" ]; then
-		say "    (this machine has no server yet: pg_createcluster $(major_of "$PG_CONFIG") main --start)"
+		say "    (this machine has no server yet; as root: pg_createcluster $(major_of "$PG_CONFIG") main --start)"
 	fi
 	say '  - in your own database: CREATE EXTENSION domev'
 	say "  - to run the tests: $source_tree/test/run.sh"
