@@ -17,19 +17,9 @@ my $node = new_server('consuming');
 $node->safe_psql('postgres', 'CREATE DATABASE shop');
 $node->safe_psql('postgres', 'CREATE DATABASE warehouse');
 $node->safe_psql('postgres', 'CREATE ROLE warehouse_app LOGIN');
-$node->safe_psql('shop', q{
-	CREATE EXTENSION domev;
-	SELECT domev.create_topic('shop.orders', 'internal'), domev.create_event_type('order.placed', 'order', 'shop.orders');
-	SELECT domev.create_consumer('warehouse', poll_since => now(), owner => 'warehouse_app');
-	GRANT SELECT ON domev_topic."shop.orders" TO warehouse_app;
-});
-$node->safe_psql('warehouse', q{
-	CREATE EXTENSION domev;
-	CREATE TABLE shipments (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, order_id text NOT NULL, city text NOT NULL);
-	SELECT domev.create_topic('warehouse', 'internal'), domev.create_event_type('shipment.planned', 'shipment', 'warehouse');
-	SELECT domev.create_consumer('warehouse', owner => 'warehouse_app');
-	GRANT INSERT, SELECT ON shipments, domev_event."shipment.planned" TO warehouse_app;
-});
+my ($shop, $warehouse) = slurp_file('examples/inbox/README.md') =~ /^```sql\n(.*?)^```$/msg;
+$node->safe_psql('shop', $shop);
+$node->safe_psql('warehouse', $warehouse);
 
 my ($out, $err) = ('', '');
 
