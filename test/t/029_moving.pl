@@ -56,7 +56,9 @@ foreach my $database (qw(restored_custom restored_directory restored_clean))
 my @psql = ('psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1');
 $node->command_ok([ 'pg_restore', '--exit-on-error', '-d', $node->connstr('restored_custom'), "$dump.custom" ], 'restored from it');
 restored('restored_custom', 'custom');
-$node->command_ok([ 'pg_restore', '--exit-on-error', '-j', '2', '-d', $node->connstr('restored_directory'), "$dump.directory" ], 'restored in parallel');
+# In one step, pg_restore may make the trigger of a partitioned table before the rows of its last partition are there.
+$node->command_ok([ 'pg_restore', '--exit-on-error', '-j', '2', "--section=$_", '-d', $node->connstr('restored_directory'), "$dump.directory" ], "restored in parallel: $_")
+	foreach (qw(pre-data data post-data));
 restored('restored_directory', 'directory, in parallel');
 $node->command_ok([ @psql, '-d', $node->connstr('restored_clean'), '-f', "$dump.clean" ], 'restored by psql');
 restored('restored_clean', 'SQL');
