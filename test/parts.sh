@@ -63,19 +63,20 @@ need_packages() { # PACKAGE...
 	exec 9>&-
 }
 
-# Runs the part's prepare; fails when there is nothing to go on with, and has said so.
-is_prepared() {
+# Runs the part's prepare; ends the part when there is nothing to go on with, and has said why.
+prepare_part() {
 	local rc=0
-	# In the background, because "set -e" does not hold on the left of ||.
+	# In the background, because "set -e" does not hold on the left of ||; nor would it if this function were called in a condition.
 	prepare >"$logs/prepare.log" 2>&1 </dev/null &
 	wait "$!" || rc=$?
+	[ "$rc" != 0 ] || return 0
 	if [ "$rc" = 77 ]; then
 		result skipped "$(tail -n 1 "$logs/prepare.log")"
-	elif [ "$rc" != 0 ]; then
+	else
 		show_log "$logs/prepare.log"
 		result failed 'could not be prepared'
 	fi
-	[ "$rc" = 0 ]
+	exit 0
 }
 
 # --- All of them ------------------------------------------------------------------------------------------------------------------

@@ -21,9 +21,3 @@ publisher_sent() { variant sent 's/^        self\.stored = False/        self.st
 publisher_highest() {
 	variant highest 's/while self\.queue and self\.queue\[0\]\.stored:/while any(event.stored for event in self.queue):/'
 }
-
-variant() { # NAME SED-PROGRAM
-	sed "$2" "$folder/publish.py" >"$folder/$1.py"
-	if cmp -s "$folder/publish.py" "$folder/$1.py"; then return 1; fi
-	echo "exec $folder/venv/bin/python $folder/$1.py"
-}

@@ -21,9 +21,3 @@ publisher_core() { variant core 's/yield jetstream\.publish/yield jetstream._nc.
 publisher_batch() {
 	variant batch 's/while self\.queue and self\.queue\[0\]\.accepted:/while any(event.accepted for event in self.queue):/'
 }
-
-variant() { # NAME SED-PROGRAM
-	sed "$2" "$folder/publish.py" >"$folder/$1.py"
-	if cmp -s "$folder/publish.py" "$folder/$1.py"; then return 1; fi
-	echo "exec $folder/venv/bin/python $folder/$1.py"
-}

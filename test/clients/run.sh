@@ -22,7 +22,15 @@ run_part() { # NAME
 	loses=()
 	# shellcheck source=/dev/null
 	source "$source_tree/test/clients/$name.sh"
-	if is_prepared; then run_configurations; fi
+	prepare_part
+	run_configurations
+}
+
+# For a client's file: the command of its publisher in Python, changed by sed; fails when nothing is changed.
+variant() { # NAME SED-PROGRAM
+	sed "$2" "$folder/publish.py" >"$folder/$1.py"
+	if cmp -s "$folder/publish.py" "$folder/$1.py"; then return 1; fi
+	echo "exec $folder/venv/bin/python $folder/$1.py"
 }
 
 # The configurations of the client that lose nothing, then those that must be seen to.

@@ -6,7 +6,7 @@ examples=(csharp-npgsql csharp-efcore)
 dotnet=(env "DOTNET_CLI_HOME=$home" "NUGET_PACKAGES=$home/nuget" DOTNET_NOLOGO=1 DOTNET_CLI_TELEMETRY_OPTOUT=1 dotnet)
 
 # shellcheck source-path=SCRIPTDIR source=languages/shop.bash
-source "$source_tree/test/interop/languages/shop.bash"
+source "$copy/test/interop/languages/shop.bash"
 
 prepare() {
 	local example

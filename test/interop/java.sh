@@ -7,17 +7,16 @@ java=(java -XX:TieredStopAtLevel=1 -XX:+UseSerialGC)
 reader=shop_reader # as shop_app, and may read what it emits
 
 # shellcheck source-path=SCRIPTDIR source=languages/shop.bash
-source "$source_tree/test/interop/languages/shop.bash"
+source "$copy/test/interop/languages/shop.bash"
+# shellcheck source-path=SCRIPTDIR source=java/maven.bash
+source "$copy/test/interop/java/maven.bash"
 
 prepare() {
 	local example
-	command -v mvn >/dev/null || skip 'needs Maven (mvn)'
-	command -v javac >/dev/null || need_packages default-jdk-headless
+	need_java
 	for example in java-jdbc java-jpa migrations/flyway; do
-		mvn -B -q -Dstyle.color=never -f "$languages/$example" dependency:copy-dependencies -DincludeScope=runtime \
-			"-DoutputDirectory=$logs/$example" || skip "Maven cannot get the libraries of examples/languages/$example"
+		maven_libraries "$languages/$example" "$logs/$example" || skip "Maven cannot get the libraries of examples/languages/$example"
 	done
-	chmod -R a+rX "$logs"
 	compile java-jdbc "$languages/java-jdbc/Shop.java" "$copy/test/interop/java/Driver.java"
 	compile java-jpa "$languages/java-jpa/Shop.java" "$copy/test/interop/java/Views.java"
 	compile migrations/flyway "$languages/migrations/flyway/Migrate.java"

@@ -10,7 +10,6 @@ example=$copy/examples/debezium
 read=("${kafka_java[@]}" -cp "$part:$kafka/kafka/*:$kafka/cloudevents/*" Read)
 
 prepare() {
-	command -v javac >/dev/null || need_packages default-jdk-headless
 	prepare_kafka
 	kafka_libraries cloudevents
 	kafka_libraries debezium plugins/debezium

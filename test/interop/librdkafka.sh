@@ -28,11 +28,30 @@ check() {
 	makes_progress 'after it was killed'
 	kill_kafka
 	restart_publisher
+	check_full
 	start_kafka
 	makes_progress 'after Kafka and it were killed'
 	end_story
 	topics read >"$logs/events"
 	judge_story 'the topics, after Kafka and the publisher were killed, twice each'
+}
+
+# A transaction of 40 MB, more than sockets hold: the publisher does not take it while Kafka is away.
+check_full() {
+	sql -f "$copy/test/interop/publishers/many.sql"
+	if wait_until 30 'the walsender waits' waits_to_send; then
+		passed 'a publisher with a full queue reads no more'
+	else
+		failed 'a publisher with a full queue reads on' "$logs/publisher.log"
+	fi
+}
+
+# Whenever one looks.
+waits_to_send() {
+	local look
+	for look in {1..20}; do
+		[ "$(sql -c "SELECT wait_event FROM pg_stat_activity WHERE backend_type = 'walsender'")" = WalSenderWriteData ] || return 1
+	done
 }
 
 topics() { # COMMAND

@@ -35,6 +35,7 @@ check() {
 	stream read >"$logs/events"
 	judge_story 'the stream, after its leader, another server and twice the publisher were killed'
 	judge_repeats
+	check_too_large
 }
 
 # Within the window for duplicates, which is longer than all of this, there are none; but there was something to leave out.
@@ -45,6 +46,16 @@ judge_repeats() {
 		passed "no repeat in the stream, though $again batches were sent again"
 	else
 		failed "repeats in the stream within its window for duplicates, or no batch was sent again ($again)" "$logs/publisher.log"
+	fi
+}
+
+# The server closes the connection for an event that is too large only with its headers, and the client makes no other.
+check_too_large() {
+	sql -c "SELECT domev.emit('order.placed', 2, jsonb_build_object('note', repeat('x', 1048576 - 380)))" >/dev/null
+	if wait_until 30 'the publisher has ended' grep -q 'connection to NATS was closed.*maximum payload' "$logs/publisher.log"; then
+		passed 'a publisher whose connection was closed for good ends, and says why'
+	else
+		failed 'a publisher whose connection was closed for good goes on' "$logs/publisher.log"
 	fi
 }
 

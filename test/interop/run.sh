@@ -20,18 +20,17 @@ run_part() { # NAME
 	trap end_part EXIT
 	# shellcheck source=/dev/null
 	source "$source_tree/test/interop/$name.sh"
-	if is_prepared; then
-		# shellcheck disable=SC2154
-		say "--- $name: $about"
-		check
-	fi
+	prepare_part
+	# shellcheck disable=SC2154
+	say "--- $name: $about"
+	check
 }
 
 end_part() {
 	local rc=$? name
 	trap - EXIT
 	[ "$rc" = 0 ] || show_all_logs
-	for name in "${!job_of[@]}"; do kill_job "$name"; done
+	for name in "${!job_of[@]}"; do kill_job "$name" || true; done
 	if [ -n "$data" ]; then crash_server || true; fi
 	exit "$rc"
 }
@@ -54,8 +53,20 @@ failed() { # SENTENCE [LOG]
 	result failed "$1"
 }
 
+# None that the kernel gives to connections: one that tries in vain to reach a server that was killed would get its port sooner or later.
 free_port() {
-	python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
+	python3 - <<-'END'
+		import random, socket
+
+		while True:
+		    with socket.socket() as listener:
+		        try:
+		            listener.bind(("127.0.0.1", random.randrange(10000, 32768)))
+		        except OSError:
+		            continue
+		        print(listener.getsockname()[1])
+		        break
+	END
 }
 
 # Polls a condition; that it never came is an error.
@@ -123,7 +134,13 @@ kill_job() { # NAME [SIGNAL]
 	[ -n "$group" ] || return 0
 	kill "-${2:-KILL}" -- "-$group" 2>/dev/null || true
 	wait "$group" 2>/dev/null || true
-	while kill -0 -- "-$group" 2>/dev/null; do sleep 0.1; done
+	wait_until 20 "$1 has ended" is_gone "$group"
+}
+
+# What only waits for its parent's attention, in vain where the first process of a container pays none, is gone, too.
+is_gone() { # PROCESS-GROUP
+	! { cat /proc/[0-9]*/stat 2>/dev/null || true; } |
+		awk -v "group=$1" '{ sub(/.*\) /, "") } $3 == group && $1 != "Z" { found = 1 } END { exit !found }'
 }
 
 is_running() { # NAME

@@ -56,7 +56,8 @@ class Slot:
 
     def read(self):
         """Takes what has come; returns it as pairs of an event and its bytes."""
-        self.stream.consume_input()
+        if not self.is_full():  # else libpq would keep all that the server has
+            self.stream.consume_input()
         self.left = True
         while not self.is_full():
             length, data = self.stream.get_copy_data(1)

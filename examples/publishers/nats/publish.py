@@ -28,6 +28,12 @@ class Event:
         self.accepted = False
 
 
+def end(reason):
+    """At once: the event loop would go on without the task that ends."""
+    print(reason, file=sys.stderr, flush=True)
+    os._exit(1)
+
+
 class Slot:
     """What a slot has sent, and how much of it is safe."""
 
@@ -42,14 +48,18 @@ class Slot:
         self.safe = 0  # all before this position is safe
         self.listen()
 
+    def is_full(self):
+        return len(self.queue) >= QUEUE
+
     def listen(self):
-        self.read()  # of what libpq has already, the socket does not tell
         asyncio.get_running_loop().add_reader(self.stream.socket, self.read)
+        self.read()  # of what libpq has already, the socket does not tell
 
     def read(self):
         try:
-            self.stream.consume_input()
-            while len(self.queue) < QUEUE:
+            if not self.is_full():  # else libpq would keep all that the server has
+                self.stream.consume_input()
+            while not self.is_full():
                 length, data = self.stream.get_copy_data(1)
                 if length < 0:
                     raise Error(f"the stream has ended: {self.stream.get_error_message()}")
@@ -58,8 +68,7 @@ class Slot:
                 self.take(bytes(data))
             asyncio.get_running_loop().remove_reader(self.stream.socket)
         except Error as e:
-            print(e, file=sys.stderr)
-            os._exit(1)  # the event loop would go on without
+            end(e)
 
     def take(self, message):
         kind, position = struct.unpack_from("!cQ", message)
@@ -106,17 +115,20 @@ async def publish(slot, broker):
     while True:
         await slot.filled.wait()
         while not broker.is_connected:
+            if broker.is_closed:  # for good: the client does not connect again after all errors of the server
+                end(f"the connection to NATS was closed: {broker.last_error}")
             await asyncio.sleep(PAUSE)
         batch = [event for event in slot.queue if not event.accepted][:BATCH]
         answers = await asyncio.gather(*send(jetstream, batch), return_exceptions=True)
         refused = None
         for event, answer in zip(batch, answers):
-            if isinstance(answer, nats.errors.MaxPayloadError):
-                sys.exit(f"{event.id} is larger than the server's max_payload")
-            event.accepted = not isinstance(answer, Exception)
+            event.accepted = not isinstance(answer, BaseException)
             if not event.accepted and refused is None:
                 refused = f"{event.id} was not accepted, and is sent again: {answer}"
         slot.settle()
+        for event, answer in zip(batch, answers):
+            if isinstance(answer, nats.errors.MaxPayloadError):
+                end(f"{event.id} is larger than the server's max_payload")
         if refused:
             print(refused, file=sys.stderr, flush=True)
             await asyncio.sleep(PAUSE)

@@ -2,6 +2,9 @@
 # After start_kafka, KAFKA_BOOTSTRAP is where clients find it; it keeps its port and what it stores when it is started again.
 # shellcheck shell=bash disable=SC2154
 
+# shellcheck source-path=SCRIPTDIR source=../java/maven.bash
+source "$copy/test/interop/java/maven.bash"
+
 kafka=$home/kafka # the libraries, for all parts of the run
 KAFKA_BOOTSTRAP=''
 # Small heaps, compiled for a short life; a log that tells the time.
@@ -11,8 +14,7 @@ kafka_java=(java -Xms64m -Xmx256m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Dorg
 # For prepare: the folder $kafka/PROFILE, or another one in $kafka, with the libraries of that profile of pom.xml.
 kafka_libraries() { # PROFILE [FOLDER]
 	local java folder=$kafka/${2:-$1}
-	command -v java >/dev/null || need_packages default-jdk-headless
-	command -v mvn >/dev/null || need_packages maven
+	need_java
 	java=$(java -version 2>&1 | sed -n '1s/[^"]*"\([0-9]*\).*/\1/p')
 	[ "${java:-0}" -ge 17 ] || skip "Kafka needs Java 17; this is Java ${java:-of an unknown version}"
 	as_user mkdir -p "$kafka"
@@ -20,9 +22,7 @@ kafka_libraries() { # PROFILE [FOLDER]
 	exec 8>>"$kafka.lock"
 	flock 8
 	if [ ! -e "$kafka/$1.complete" ]; then
-		as_user mvn -B -q -Dstyle.color=never "-Dmaven.repo.local=$home/.m2/repository" \
-			-f "$copy/test/interop/kafka" -P "$1" dependency:copy-dependencies -DincludeScope=runtime \
-			"-DoutputDirectory=$folder" || { echo && skip "the packages of the profile $1 in pom.xml cannot be had from Maven"; }
+		maven_libraries "$copy/test/interop/kafka" "$folder" -P "$1" || { echo && skip "the packages of the profile $1 in pom.xml cannot be had from Maven"; }
 		as_user touch "$kafka/$1.complete"
 	fi
 	exec 8>&-
