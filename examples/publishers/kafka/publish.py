@@ -12,7 +12,8 @@ from confluent_kafka import KafkaException, Producer
 from psycopg import Error, pq
 from psycopg.conninfo import make_conninfo
 
-QUEUE = 2000  # events on their way; then the stream is not read
+QUEUE = 2000  # events on their way, and
+QUEUE_BYTES = 64 << 20  # theirs; then the stream is not read. librdkafka's own queue takes 1 GB
 REPORT = 1  # seconds between status updates
 POLL = 0.02  # seconds between looks at what Kafka has answered
 
@@ -27,8 +28,9 @@ HEADERS = {"content-type": "application/cloudevents+json; charset=UTF-8"}
 
 
 class Event:
-    def __init__(self, position):
+    def __init__(self, position, size):
         self.position = position
+        self.size = size
         self.stored = False
 
 
@@ -48,11 +50,12 @@ class Slot:
         if self.stream.transaction_status != pq.TransactionStatus.ACTIVE:
             sys.exit(f'slot "{slot}": {self.stream.get_error_message()}')
         self.queue = deque()  # received, not known to be safe
+        self.size = 0  # of these, in bytes
         self.left = False  # libpq may have more, of which the socket does not tell
         self.safe = 0  # all before this position is safe
 
     def is_full(self):
-        return len(self.queue) >= QUEUE
+        return len(self.queue) >= QUEUE or self.size >= QUEUE_BYTES
 
     def read(self):
         """Takes what has come; returns it as pairs of an event and its bytes."""
@@ -68,7 +71,8 @@ class Slot:
                 return
             kind, position = struct.unpack_from("!cQ", data)
             if kind == b"w":
-                self.queue.append(Event(position))
+                self.queue.append(Event(position, length))
+                self.size += length
                 yield self.queue[-1], bytes(data[25:])
             elif not self.queue:  # a keepalive, and nothing received is unpublished
                 self.safe = max(self.safe, position)
@@ -78,7 +82,9 @@ class Slot:
     def settle(self):
         """What is stored and has no gap before it is safe."""
         while self.queue and self.queue[0].stored:
-            self.safe = max(self.safe, self.queue.popleft().position)
+            event = self.queue.popleft()
+            self.size -= event.size
+            self.safe = max(self.safe, event.position)
 
     def acknowledge(self):
         """Written, flushed and applied; the time, which nobody reads; no reply wanted."""
