@@ -409,7 +409,7 @@ CREATE FUNCTION domev.alter_topic(
 ) RETURNS void
 	AS 'MODULE_PATHNAME', 'domev_alter_topic' LANGUAGE C;
 COMMENT ON FUNCTION domev.alter_topic(text, text, text, text, text[]) IS
-	'takes the topics name, what to change (NULL: leave), and the attributes to reset (description); returns nothing; raises 22004 for a NULL name, 22023 for a bad value, 42704 when there is no such topic, 55000 when it carries domain events and would become external, 40001 when it was registered after the transaction''s snapshot';
+	'takes the topic''s name, what to change (NULL: leave), and the attributes to reset (description); returns nothing; raises 22004 for a NULL name, 22023 for a bad value, 42704 when there is no such topic, 55000 when it carries domain events and would become external, 40001 when it was registered after the transaction''s snapshot';
 
 CREATE FUNCTION domev.drop_topic(
 	topic text,
@@ -417,7 +417,7 @@ CREATE FUNCTION domev.drop_topic(
 ) RETURNS void
 	AS 'MODULE_PATHNAME', 'domev_drop_topic' LANGUAGE C;
 COMMENT ON FUNCTION domev.drop_topic(text, boolean) IS
-	'takes the topics name; returns nothing; raises 22004 for a NULL name, 42704 when there is no such topic (a notice with if_exists), 2BP01 when event types, mappings or somebody''s view use it, 40001 when it was registered after the transaction''s snapshot';
+	'takes the topic''s name; returns nothing; raises 22004 for a NULL name, 42704 when there is no such topic (a notice with if_exists), 2BP01 when event types, mappings or somebody''s view use it, 40001 when it was registered after the transaction''s snapshot';
 
 CREATE FUNCTION domev.create_event_type(
 	event_type text,
@@ -429,7 +429,7 @@ CREATE FUNCTION domev.create_event_type(
 ) RETURNS void
 	AS 'MODULE_PATHNAME', 'domev_create_event_type' LANGUAGE C;
 COMMENT ON FUNCTION domev.create_event_type(text, text, text, boolean, text, boolean) IS
-	'takes a name and the aggregates type (1 to 63 bytes each, no control characters), the internal topic that carries the domain event itself (NULL: none), and whether to keep it as a row even when no table topic does (NULL: yes, unless its topic has WAL storage); returns nothing; raises 22004 for a NULL name or aggregate type, 22023 for a bad value or an external topic, 42704 when there is no such topic, 42710 when the event type exists (a notice with if_not_exists), 40001 when the topic was registered after the transaction''s snapshot';
+	'takes a name and the aggregate''s type (1 to 63 bytes each, no control characters), the internal topic that carries the domain event itself (NULL: none), and whether to keep it as a row even when no table topic does (NULL: yes, unless its topic has WAL storage); returns nothing; raises 22004 for a NULL name or aggregate type, 22023 for a bad value or an external topic, 42704 when there is no such topic, 42710 when the event type exists (a notice with if_not_exists), 40001 when the topic was registered after the transaction''s snapshot';
 
 CREATE FUNCTION domev.alter_event_type(
 	event_type text,
@@ -441,7 +441,7 @@ CREATE FUNCTION domev.alter_event_type(
 ) RETURNS void
 	AS 'MODULE_PATHNAME', 'domev_alter_event_type' LANGUAGE C;
 COMMENT ON FUNCTION domev.alter_event_type(text, text, text, boolean, text, text[]) IS
-	'takes the event types name, what to change (NULL: leave), and the attributes to reset (topic, journal, description); returns nothing; raises 22004 for a NULL name, 22023 for a bad value or an external topic, 42704 when there is no such event type or topic, 40001 when either was registered after the transaction''s snapshot';
+	'takes the event type''s name, what to change (NULL: leave), and the attributes to reset (topic, journal, description); returns nothing; raises 22004 for a NULL name, 22023 for a bad value or an external topic, 42704 when there is no such event type or topic, 40001 when either was registered after the transaction''s snapshot';
 
 CREATE FUNCTION domev.drop_event_type(
 	event_type text,
@@ -449,7 +449,7 @@ CREATE FUNCTION domev.drop_event_type(
 ) RETURNS void
 	AS 'MODULE_PATHNAME', 'domev_drop_event_type' LANGUAGE C;
 COMMENT ON FUNCTION domev.drop_event_type(text, boolean) IS
-	'takes the event types name; returns nothing; raises 22004 for a NULL name, 42704 when there is no such event type (a notice with if_exists), 2BP01 when mappings, captures or somebody''s view use it, 40001 when it was registered after the transaction''s snapshot';
+	'takes the event type''s name; returns nothing; raises 22004 for a NULL name, 42704 when there is no such event type (a notice with if_exists), 2BP01 when mappings, captures or somebody''s view use it, 40001 when it was registered after the transaction''s snapshot';
 
 CREATE FUNCTION domev.create_mapping(
 	mapping text,
@@ -479,7 +479,7 @@ CREATE FUNCTION domev.alter_mapping(
 ) RETURNS void
 	AS 'MODULE_PATHNAME', 'domev_alter_mapping' LANGUAGE C;
 COMMENT ON FUNCTION domev.alter_mapping(text, text, text, text, text, text[], boolean, text, text[]) IS
-	'takes the mappings name, what to change (NULL: leave), and the attributes to reset (topic, produces, description); a function given is looked up, checked and bound to its owner anew; returns nothing; raises what create_mapping raises, 42704 when there is no such mapping, 42501 when the caller does not own it, 40001 when it was registered after the transaction''s snapshot';
+	'takes the mapping''s name, what to change (NULL: leave), and the attributes to reset (topic, produces, description); a function given is looked up, checked and bound to its owner anew; returns nothing; raises what create_mapping raises, 42704 when there is no such mapping, 42501 when the caller does not own it, 40001 when it was registered after the transaction''s snapshot';
 
 CREATE FUNCTION domev.drop_mapping(
 	mapping text,
@@ -487,7 +487,7 @@ CREATE FUNCTION domev.drop_mapping(
 ) RETURNS void
 	AS 'MODULE_PATHNAME', 'domev_drop_mapping' LANGUAGE C;
 COMMENT ON FUNCTION domev.drop_mapping(text, boolean) IS
-	'takes the mappings name; returns nothing; raises 22004 for a NULL name, 42704 when there is no such mapping (a notice with if_exists), 42501 when the caller does not own it, 40001 when it was registered after the transaction''s snapshot';
+	'takes the mapping''s name; returns nothing; raises 22004 for a NULL name, 42704 when there is no such mapping (a notice with if_exists), 42501 when the caller does not own it, 40001 when it was registered after the transaction''s snapshot';
 
 CREATE FUNCTION domev.create_capture(
 	capture text,
@@ -530,7 +530,7 @@ CREATE FUNCTION domev.alter_capture(
 ) RETURNS void
 	AS 'MODULE_PATHNAME', 'domev_alter_capture' LANGUAGE C;
 COMMENT ON FUNCTION domev.alter_capture(text, text, text, text, text[], text[], text, text, text, text, text, text, boolean, text, text[]) IS
-	'takes the captures name, what to change (NULL: leave), whether its trigger is enabled, and the attributes to reset (event_type, condition, columns, ignore, event_type_column, payload_column, headers_column, version_column, event_id_column, occurred_at_column, description); returns nothing; raises what create_capture raises, 42704 when there is no such capture, 55006 when it was changed meanwhile, 42710 when there are several of the name';
+	'takes the capture''s name, what to change (NULL: leave), whether its trigger is enabled, and the attributes to reset (event_type, condition, columns, ignore, event_type_column, payload_column, headers_column, version_column, event_id_column, occurred_at_column, description); returns nothing; raises what create_capture raises, 42704 when there is no such capture, 55006 when it was changed meanwhile, 42710 when there are several of the name';
 
 CREATE FUNCTION domev.drop_capture(
 	capture text,
@@ -538,14 +538,14 @@ CREATE FUNCTION domev.drop_capture(
 ) RETURNS void
 	AS 'MODULE_PATHNAME', 'domev_drop_capture' LANGUAGE C;
 COMMENT ON FUNCTION domev.drop_capture(text, boolean) IS
-	'takes the captures name; drops its trigger, returns nothing; raises 22004 for a NULL name, 25006 in a read-only transaction, 42704 when there is no such capture (a notice with if_exists), 42501 when the caller does not own the table, 55006 when it was changed meanwhile, 42710 when there are several of the name';
+	'takes the capture''s name; drops its trigger, returns nothing; raises 22004 for a NULL name, 25006 in a read-only transaction, 42704 when there is no such capture (a notice with if_exists), 42501 when the caller does not own the table, 55006 when it was changed meanwhile, 42710 when there are several of the name';
 
 CREATE FUNCTION domev.set_source(
 	source text
 ) RETURNS void
 	AS 'MODULE_PATHNAME', 'domev_set_source' LANGUAGE C;
 COMMENT ON FUNCTION domev.set_source(text) IS
-	'takes the CloudEvents source of this databases events, a URI reference (1 to 2048 ASCII characters, such as https://shop.example/orders); returns nothing; raises 22004 for NULL, 22023 for anything else, 40001 when it was first set after the transaction''s snapshot';
+	'takes the CloudEvents source of this database''s events, a URI reference (1 to 2048 ASCII characters, such as https://shop.example/orders); returns nothing; raises 22004 for NULL, 22023 for anything else, 40001 when it was first set after the transaction''s snapshot';
 
 -- ---------------------------------------------------------------------------------------------------------------------
 -- Emitting.  One C function; a form for each way in which drivers send ids (numbers, uuid, text or untyped) and payloads
