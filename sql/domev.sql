@@ -1045,7 +1045,7 @@ WHERE t.topic IS NULL AND t.journal IS FALSE
 	AND NOT EXISTS (SELECT FROM domev.mappings AS m WHERE m.event_type OPERATOR(pg_catalog.=) t.event_type AND m.enabled)
 UNION ALL
 SELECT 'view_missing', 'error', pg_catalog.format('the view %I.%I is missing', v.schema, v.name),
-	pg_catalog.format('It bears the rights, and nobody else than its owner has any. domev.%s makes it anew.', v.maker)
+	pg_catalog.format('It bears the rights, and nobody else than its owner has any. domev.%s makes it anew; what was granted on it is to be granted again.', v.maker)
 FROM (SELECT 'domev_event', event_type, 'alter_event_type' FROM domev.event_types
 		UNION ALL SELECT 'domev_topic', topic, 'alter_topic' FROM domev.topics) AS v (schema, name, maker)
 WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_class AS c

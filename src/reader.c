@@ -47,7 +47,7 @@ struct DomevReader
 static void ask(DomevReader *reader, const DomevOptions *options);
 static HTAB *read_topics(Oid role, MemoryContext context);
 static void check_named(HTAB *topics, List *names, Oid role);
-static void warn_of_none(HTAB *topics, const DomevOptions *options, Oid role);
+static void check_any(HTAB *topics, const DomevOptions *options, Oid role);
 
 /* A walsender is in no transaction when a client starts, SQL functions are. */
 DomevReader *
@@ -78,7 +78,7 @@ ask(DomevReader *reader, const DomevOptions *options)
 		return;
 	reader->topics = read_topics(reader->role, CurrentMemoryContext);
 	check_named(reader->topics, options->named_topics, reader->role);
-	warn_of_none(reader->topics, options, reader->role);
+	check_any(reader->topics, options, reader->role);
 }
 
 static HTAB *
@@ -117,22 +117,38 @@ check_named(HTAB *topics, List *names, Oid role)
 	}
 }
 
+/*
+ * Whoever may read none of the topics that there are would be sent nothing,
+ * and its slot moved on all the same: what it has passed is not sent again
+ * when rights are given.  A topic that is not there yet may come, with rights.
+ */
 static void
-warn_of_none(HTAB *topics, const DomevOptions *options, Oid role)
+check_any(HTAB *topics, const DomevOptions *options, Oid role)
 {
 	HASH_SEQ_STATUS status;
 	Topic	   *topic;
 	bool		any = false;
+	bool		any_readable = false;
 
 	hash_seq_init(&status, topics);
 	while ((topic = hash_seq_search(&status)) != NULL)
-		any = any || (topic->readable && domev_options_match(options->topics, domev_text(topic->name)));
+	{
+		bool		asked = domev_options_match(options->topics, domev_text(topic->name));
+
+		any = any || asked;
+		any_readable = any_readable || (asked && topic->readable);
+	}
+	if (any && !any_readable)
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("role \"%s\" may read none of the topics that it asks for", GetUserNameFromId(role, false)),
+				 errdetail("It would be sent no event, and what it has passed is not sent again."),
+				 errhint("Grant it SELECT on views in schema \"%s\".", DOMEV_TOPIC_SCHEMA)));
 	if (!any)
 		ereport(WARNING,
 				(errcode(ERRCODE_WARNING),
-				 errmsg("role \"%s\" may read no topic that it asked for", GetUserNameFromId(role, false)),
-				 errdetail("No event is sent to it."),
-				 errhint("Grant it SELECT on views in schema \"%s\".", DOMEV_TOPIC_SCHEMA)));
+				 errmsg("there is no topic that role \"%s\" asks for", GetUserNameFromId(role, false)),
+				 errdetail("No event is sent to it until there is one that it may read.")));
 }
 
 bool
