@@ -305,7 +305,7 @@ is(peeked('publisher', ''), 'closed', 'by a membership');
 $node->safe_psql('shop', q{REVOKE grp FROM publisher; GRANT pg_read_all_data TO publisher});
 is(peeked('publisher', ''), 'in closed open', 'who may read all data may read all events');
 $node->safe_psql('shop', q{REVOKE pg_read_all_data FROM publisher});
-is(peeked('publisher', ''), '', 'and without any right none');
+is(peeked('publisher', ''), 'role "publisher" may read none of the topics that it asks for', 'and without any right it is refused');
 $node->safe_psql('shop', 'GRANT SELECT ON domev_topic.open TO publisher');
 # while it streams
 my $file = "$tmp/publisher.out";
