@@ -7,6 +7,7 @@ import json
 import socket
 import threading
 
+from peer import holders
 from speech import speak_lines
 
 OK = "ok"
@@ -54,8 +55,8 @@ class Broker:
         self._policy = accept_all
         self._delay = None  # a function that returns seconds
         self._hurry = threading.Event()  # no delays, nothing held: the publisher is dead
-        self._open = 0
-        self._accepted = 0  # connections
+        self._open = []  # connections: the other ends' ports
+        self._accepted = 0  # of them
         self._held = {}  # id: how many connections hold it
         self._came = {}  # id: how often
         self._safe = set()
@@ -91,7 +92,7 @@ class Broker:
             return len(self._safe)
 
     def settle(self, run):
-        """Waits until all that a dead publisher sent is dealt with; what comes from now on is of another run."""
+        """Waits until all that a dead publisher sent is dealt with; what comes from now on is of another run.  Returns what is wrong."""
         self._hurry.set()
         with self._changed:
             self._changed.notify_all()
@@ -101,27 +102,34 @@ class Broker:
             with self._changed:
                 quiet = self._changed.wait_for(lambda: self._accepted > before, SETTLING)
         with self._changed:
-            quiet = quiet and self._changed.wait_for(lambda: self._open == 0, SETTLING)
+            quiet = quiet and self._changed.wait_for(lambda: not self._open, SETTLING)
             self.run = run
+            wrong = "" if quiet else self._described()
         self._hurry.clear()
-        return quiet
+        return wrong
+
+    def _described(self):
+        if not self._open:
+            return f"for {SETTLING} s the kit itself could not connect to its broker"
+        ends = "; ".join(f"port {port}: {', '.join(holders(self.port, port)) or 'nobody'}" for port in self._open)
+        return f"something holds connections to the broker after the publisher's process group was killed ({ends})"
 
     # Connections
 
     def _listen(self):
         while True:
             try:
-                connection, _ = self._listener.accept()
+                connection, (_, port) = self._listener.accept()
             except OSError:
                 return
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             with self._changed:
-                self._open += 1
+                self._open.append(port)
                 self._accepted += 1
                 self._changed.notify_all()
-            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+            threading.Thread(target=self._serve, args=(connection, port), daemon=True).start()
 
-    def _serve(self, connection):
+    def _serve(self, connection, port):
         try:
             with connection:
                 self._speak(connection, self._take)
@@ -129,7 +137,7 @@ class Broker:
             pass
         finally:
             with self._changed:
-                self._open -= 1
+                self._open.remove(port)
                 self._changed.notify_all()
 
     def _take(self, *events):

@@ -110,8 +110,9 @@ class Stage:
     def kill(self):
         self.program.kill()
         self.run += 1
-        if not self.broker.settle(self.run):
-            self.complaints.append("something holds connections to the broker after the publisher's process group was killed")
+        wrong = self.broker.settle(self.run)
+        if wrong:
+            self.complaints.append(wrong)
         if self.uses_broker is False:
             self.file.end_run(self.run)
 
