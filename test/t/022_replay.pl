@@ -7,6 +7,7 @@ use FindBin;
 use lib $FindBin::RealBin;
 use DomevStandby;
 use DomevTest;
+use IPC::Run;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
@@ -91,7 +92,9 @@ $before = replay('events');
 cmp_ok($before, '>', 0, 'killed in its midst');
 kill('KILL', $pid);
 $run->finish;
-$node->poll_query_until('postgres', q{SELECT count(*) = 0 FROM pg_stat_activity WHERE wait_event = 'advisory'}) or die 'the server does not come back';
+# By an argument: a psql that cannot connect breaks the pipe of who writes to it.
+my @is_back = ('psql', '-X', '-A', '-t', '-d', $node->connstr('postgres'), '-c', q{SELECT count(*) = 0 FROM pg_stat_activity WHERE wait_event = 'advisory'});
+wait_until('the server is back', sub { my $answer = ''; IPC::Run::run(\@is_back, '>', \$answer, '2>', \my $error); return $answer eq "t\n"; });
 is(replay('events, finished_at IS NULL'), "$before|t", 'killed: what was committed stays');
 $node->safe_psql('postgres', "ROLLBACK PREPARED 'closed'");
 $node->safe_psql('postgres', "SET client_min_messages = warning; CALL domev.resume_replay('$id')");
