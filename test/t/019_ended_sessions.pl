@@ -8,6 +8,7 @@ use lib $FindBin::RealBin;
 use DomevTest;
 use IPC::Run;
 use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
 use Test::More;
 
 my $node = new_server('ended_sessions');
@@ -82,6 +83,17 @@ sub check_gone
 	$session->{run}->kill_kill;
 }
 
+# A session that is not to be seen may as well be one that has not come yet: the log tells the two apart.
+sub check_timeout
+{
+	my ($name, $timeout, $sql) = @_;
+	my $before = -s $node->logfile;
+	my $session = session($name, $sql);
+
+	wait_until("$name is ended", sub { $session->{run}->pump_nb; return slurp_file($node->logfile, $before) =~ /FATAL: +terminating connection due to $timeout timeout/ });
+	check_gone($session);
+}
+
 my $emit = "SELECT domev.emit('e', 'lost', event_id => '$id'); SAVEPOINT s; SELECT domev.emit('e', 'lost')";
 my $emit_and_wait = "$emit; SELECT domev.emit('e', 'lost', '{\"wait\": 1}')";
 my $is_idle = "state = 'idle in transaction'";
@@ -105,15 +117,12 @@ signal_backend($session, 'pg_terminate_backend');
 check_gone($session);
 
 # Timeouts that end the session
-$session = session('idle_timeout', "SET idle_in_transaction_session_timeout = '100ms'; BEGIN; $emit;\n");
-check_gone($session);
+check_timeout('idle_timeout', 'idle-in-transaction', "SET idle_in_transaction_session_timeout = '100ms'; BEGIN; $emit;\n");
 SKIP:
 {
 	skip('transaction_timeout is there since 17', 4) if $node->pg_version < 17;
-	$session = session('transaction_timeout', "SET transaction_timeout = '1s'; BEGIN; $emit;\n");
-	check_gone($session);
-	$session = session('transaction_timeout_emitting', "SET transaction_timeout = '1s'; BEGIN; $emit_and_wait;\n");
-	check_gone($session);
+	check_timeout('transaction_timeout', 'transaction', "SET transaction_timeout = '1s'; BEGIN; $emit;\n");
+	check_timeout('transaction_timeout_emitting', 'transaction', "SET transaction_timeout = '1s'; BEGIN; $emit_and_wait;\n");
 }
 
 # The client is gone
