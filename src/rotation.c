@@ -482,14 +482,22 @@ prune_default(DomevMaintenance *maintenance, void *arg)
 {
 	Oid			relid = find_default();
 	char	   *name = OidIsValid(relid) ? name_of(relid) : NULL;
-	char	   *holders;
+	List	   *holders;
+	char	   *unused;
 
 	if (name == NULL)
 		return;
 	summarize(relid);			/* for all that comes */
-	if (has_rows(name, DT_NOBEGIN, maintenance->keep_from) &&
-		(has_rows(name, maintenance->keep_from, DT_NOEND) || !may_all_go(maintenance, name, &holders)))
-		delete_from_default(maintenance, name, domev_holder_list());
+	if (!has_rows(name, DT_NOBEGIN, maintenance->keep_from))
+		return;
+
+	/*
+	 * Asked for first: what is confirmed between the two would be deleted, and
+	 * truncate_default find nothing by which to give the disk back.
+	 */
+	holders = domev_holder_list();
+	if (has_rows(name, maintenance->keep_from, DT_NOEND) || !may_all_go(maintenance, name, &unused))
+		delete_from_default(maintenance, name, holders);
 }
 
 /* What its readers have confirmed, or is older than they may hold. */
