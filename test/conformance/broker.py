@@ -8,7 +8,6 @@ import socket
 import threading
 
 from peer import holders
-from speech import speak_lines
 
 OK = "ok"
 NO = "no"
@@ -46,7 +45,7 @@ def accept_all(_id, _before):
 
 
 class Broker:
-    def __init__(self, file, speak=speak_lines):
+    def __init__(self, file, speak):
         self._speak = speak
         self._file = open(file, "ab", buffering=0)
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)

@@ -72,9 +72,7 @@ class Batch:
         return record.take(max(record.varint(), 0))
 
 
-class Speech:
-    keeps = "keys"  # what order: that in a partition
-
+class Protocol:
     def __init__(self):
         self._lock = threading.Lock()
         self._producers = itertools.count(1)

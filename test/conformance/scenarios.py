@@ -16,11 +16,12 @@ def worst_moment(stage, _cycles):
     stage.begin(needs_broker=True)
     for events, answered in (1, 0), (3, 1), (3, 2):
         late = _LateTransaction(stage, events)
-        held = late.ids[answered]
-        stage.broker.set_policy(lambda id, _before, held=late.ids[answered:]: HOLD if id in held else OK)
+        held = late.ids[answered:]
+        stage.broker.set_policy(lambda id, _before, held=held: HOLD if id in held else OK)
         late.commit()
         end = stage.end_of_last()
-        if not wait_until(lambda held=held: stage.broker.is_held(held), PATIENCE):
+        # The first of them; but a broker that keeps the order of keys only may get a later one first, and nothing more on that connection.
+        if not wait_until(lambda held=held: any(map(stage.broker.is_held, held)), PATIENCE):
             stage.complaints.append("an event of a transaction that committed late did not come")
         stage.let_keepalives_flow(end)
         stage.must_not_be_confirmed(end, f"a transaction of {events}, of which {answered} are answered,")
@@ -119,8 +120,9 @@ def partial_batch(stage, cycles):
     stage.begin(needs_broker=True)
     _refuse_in_one_batch(stage)
     stage.restart()
-    # Not again what came before: a batch of many, stored as a whole or not at all, would never get through.
-    stage.broker.set_policy(lambda _id, before: OK if before else stage.rng.choices([OK, NO, DROP, DROP_SAFE], [90, 8, 1, 1])[0])
+    # A batch of many that is stored as a whole would never get through if what came before were refused again and again.
+    spared = stage.kit.speech.batches
+    stage.broker.set_policy(lambda _id, before: OK if before and spared else stage.rng.choices([OK, NO, DROP, DROP_SAFE], [90, 8, 1, 1])[0])
     stage.start_load(writers=2, pause=0.03)
     for _ in range(max(cycles // 2, 2)):
         stage.wait_for_progress(40)

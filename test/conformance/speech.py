@@ -5,6 +5,7 @@ events are accepted, all or none, or None: there is no answer, and the connectio
 """
 
 import json
+from typing import Callable, NamedTuple
 
 import kafka
 
@@ -49,4 +50,10 @@ def _nats_reply(subject, subscriptions, accepted):
     return f"MSG {subject} {sid} {len(data)}\r\n".encode() + data + b"\r\n"
 
 
-SPEECHES = {"lines": speak_lines, "nats": speak_nats, "kafka": kafka.Speech()}
+class Speech(NamedTuple):
+    speak: Callable
+    keeps: str = "commits"  # what order: that of the commits, or only that of "keys"
+    batches: bool = False  # several events are stored together or not at all
+
+
+SPEECHES = {"lines": Speech(speak_lines), "nats": Speech(speak_nats), "kafka": Speech(kafka.Protocol(), keeps="keys", batches=True)}

@@ -46,7 +46,7 @@ class Stage:
             self.cluster.make_truth()
             self.cluster.make_slot(kit.plugin)
             path = os.path.join(self.folder, "published")
-            self.broker = Broker(path, kit.speak)
+            self.broker = Broker(path, kit.speech.speak)
             self.file = PublishedFile(path)
             self.program = Program(kit.command, os.path.join(self.folder, "home"), self._environment(path))
         except BaseException:
@@ -237,7 +237,7 @@ class Stage:
         arrived = deliveries[self.checked:]
         replayed = [d for d in arrived if d.id and "/" in d.id]
         own = [d for d in arrived if d not in replayed] if replayed else arrived
-        self.figures += check(ledger, own, self.safe_before, getattr(self.kit.speak, "keeps", "commits"))
+        self.figures += check(ledger, own, self.safe_before, self.kit.speech.keeps)
         for replay, ids in self.replays.items():
             self.figures += check_replay(replay, ids, replayed)
         self.safe_before |= {d.id for d in deliveries if d.accepted}
