@@ -22,13 +22,8 @@ finish() {
 trap finish EXIT
 trap_signals
 
-# Only a socket in our own folder: nothing to collide with, nobody else gets in.
 start_server() {
-	step "Making a throw-away database cluster" initdb.log as_user initdb -D "$home/data" -U postgres -E UTF8 -A trust --no-sync
-	{
-		sh "$copy/test/make-conf.sh" "$bindir"
-		printf "listen_addresses = ''\nunix_socket_directories = '%s'\n" "$home"
-	} >>"$home/data/postgresql.conf"
+	step "Making a throw-away database cluster" initdb.log make_cluster "$home/data"
 	server_log=$home/server.log
 	step "Starting it" start.log as_user pg_ctl -D "$home/data" -l "$server_log" start
 	step "Making a database" createdb.log as_user createdb -h "$home" -U postgres shop

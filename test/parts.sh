@@ -7,6 +7,7 @@
 exec 3>&1 # for the last line: a signal may come while standard output goes elsewhere
 parts=()    # process groups of parts that run
 finished='' # set when all parts came to their end
+PATH=$PATH:/usr/local/go/bin # where Go is, if it was not packaged
 
 finish_parts() {
 	local part passed failed skipped
@@ -44,10 +45,8 @@ skip() { # REASON
 
 # Debian's packages, installed if they are not.
 need_packages() { # PACKAGE...
-	local package missing=()
-	for package; do
-		[ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" = installed ] || missing+=("$package")
-	done
+	local missing
+	readarray -t missing < <(missing_packages "$@")
 	[ "${#missing[@]}" -gt 0 ] || return 0
 	if ! command -v apt-get >/dev/null || ! { is_root || command -v sudo >/dev/null; }; then
 		skip "needs the packages ${missing[*]}, and there is no apt-get, or neither root nor sudo, to install them"
@@ -62,6 +61,28 @@ need_packages() { # PACKAGE...
 	apt_get install -y --no-install-recommends --no-remove "${missing[@]}" || skip "apt-get cannot install ${missing[*]}"
 	exec 9>&-
 }
+
+# A Python of the part's own, with the packages that these files pin.
+need_venv() { # FOLDER REQUIREMENTS...
+	local file arguments=()
+	for file in "${@:2}"; do arguments+=(-r "$file"); done
+	need_packages python3 python3-venv
+	as_user /usr/bin/python3 -m venv "$1"
+	as_user "$1/bin/python" -m pip install -q --disable-pip-version-check --no-compile --only-binary :all: "${arguments[@]}" ||
+		skip 'pip cannot get the packages of requirements.txt'
+}
+
+# Go, of a version that go.mod takes: an older one stumbles over the file.
+need_go() { # VERSION
+	local have
+	command -v go >/dev/null || skip "needs Go $1 or later"
+	have=$(cd / && go env GOVERSION)
+	have=${have#go}
+	[ "$(printf '%s\n' "$1" "$have" | sort -V | head -n 1)" = "$1" ] || skip "needs Go $1 or later, and here is $have"
+}
+
+# What is in the cache has to be removable.
+as_go() { as_user env "GOFLAGS=${GOFLAGS:-} -modcacherw" go "$@"; } # ARGUMENT...
 
 # Runs the part's prepare; ends the part when there is nothing to go on with, and has said why.
 prepare_part() {

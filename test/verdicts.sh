@@ -45,13 +45,8 @@ cannot() { # REASON
 	return 77
 }
 
-# Only a socket in our own folder: nothing to collide with, nobody else gets in.
 start_server() {
-	step "Making a throw-away database cluster" initdb.log as_user initdb -D "$home/data" -U postgres -E UTF8 --locale=C -A trust --no-sync
-	{
-		sh "$copy/test/make-conf.sh" "$bindir"
-		printf "listen_addresses = ''\nunix_socket_directories = '%s'\n" "$home"
-	} >>"$home/data/postgresql.conf"
+	step "Making a throw-away database cluster" initdb.log make_cluster "$home/data"
 	server_log=$home/server.log
 	step "Starting it" start.log as_user pg_ctl -D "$home/data" -l "$server_log" start
 }

@@ -6,11 +6,7 @@ loses=(sent highest:partial-batch)
 
 what() { "$folder/venv/bin/pip" freeze | paste -sd ' '; }
 
-prepare() {
-	need_packages python3 python3-venv
-	as_user /usr/bin/python3 -m venv "$folder/venv"
-	as_user "$folder/venv/bin/pip" install -q -r "$folder/requirements.txt" || skip 'pip cannot get the packages of requirements.txt'
-}
+prepare() { need_venv "$folder/venv" "$folder/requirements.txt"; }
 
 publisher() { echo "exec $folder/venv/bin/python $folder/publish.py"; }
 

@@ -1,8 +1,6 @@
 # Which client is Go's pglogrepl, and how is it brought here?  Sourced by run.sh.
 # shellcheck shell=bash disable=SC2034,SC2154
 loses=(no_flush)
-needed=1.25 # of Go; go.mod says it, and an older one stumbles over that
-PATH=$PATH:/usr/local/go/bin
 
 what() {
 	local modules
@@ -10,15 +8,8 @@ what() {
 	echo "$modules, $(go version)"
 }
 
-# What is in the cache has to be removable.
-as_go() { as_user env "GOFLAGS=${GOFLAGS:-} -modcacherw" go "$@"; } # ARGUMENT...
-
 prepare() {
-	local have
-	command -v go >/dev/null || skip "needs Go $needed or later"
-	have=$(cd / && go env GOVERSION)
-	have=${have#go}
-	[ "$(printf '%s\n' "$needed" "$have" | sort -V | head -n 1)" = "$needed" ] || skip "needs Go $needed or later, and here is $have"
+	need_go 1.25
 	cd "$folder" || return
 	as_go mod download || skip 'go cannot get the modules of go.mod'
 	build_publisher .

@@ -9,9 +9,7 @@ source "$copy/test/interop/publishers/story.sh"
 source "$copy/test/interop/kafka/broker.sh"
 
 prepare() {
-	need_packages python3 python3-venv
-	as_user /usr/bin/python3 -m venv "$folder/venv"
-	as_user "$folder/venv/bin/pip" install -q -r "$folder/requirements.txt" || skip 'pip cannot get the packages of requirements.txt'
+	need_venv "$folder/venv" "$folder/requirements.txt"
 	prepare_kafka
 }
 

@@ -7,9 +7,8 @@ folder=$copy/examples/publishers/nats
 source "$copy/test/interop/publishers/story.sh"
 
 prepare() {
-	need_packages nats-server python3 python3-venv
-	as_user /usr/bin/python3 -m venv "$folder/venv"
-	as_user "$folder/venv/bin/pip" install -q -r "$folder/requirements.txt" || skip 'pip cannot get the packages of requirements.txt'
+	need_packages nats-server
+	need_venv "$folder/venv" "$folder/requirements.txt"
 }
 
 check() {

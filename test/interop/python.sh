@@ -8,11 +8,7 @@ python=$home/python/bin/python
 source "$copy/test/interop/languages/shop.bash"
 
 prepare() {
-	need_packages python3-venv
-	as_user /usr/bin/python3 -m venv "$home/python"
-	as_user "$python" -m pip install -q --disable-pip-version-check --no-compile --only-binary :all: \
-		-r "$languages/python-psycopg/requirements.txt" -r "$languages/python-sqlalchemy/requirements.txt" \
-		-r "$languages/migrations/alembic/requirements.txt" || skip 'pip cannot get the packages of requirements.txt'
+	need_venv "$home/python" "$languages"/{python-psycopg,python-sqlalchemy,migrations/alembic}/requirements.txt
 }
 
 check() {

@@ -85,14 +85,9 @@ wait_until() { # SECONDS SENTENCE COMMAND...
 # A cluster that the loopback interface reaches, as drivers of Java know no other; the lines are added to its configuration.
 start_server() { # [CONFIGURATION-LINE...]
 	data=$logs/data
-	as_user initdb -D "$data" -U postgres -E UTF8 --locale=C -A trust --no-sync >"$logs/initdb.log" 2>&1
 	export PGHOST=127.0.0.1 PGUSER=postgres PGDATABASE=postgres PGPORT
 	PGPORT=$(free_port)
-	{
-		sh "$copy/test/make-conf.sh" "$bindir"
-		printf "listen_addresses = '127.0.0.1'\nport = %s\nunix_socket_directories = '%s'\n" "$PGPORT" "$home"
-		[ "$#" = 0 ] || printf '%s\n' "$@"
-	} >>"$data/postgresql.conf"
+	make_cluster "$data" "listen_addresses = '127.0.0.1'" "port = $PGPORT" "$@" >"$logs/initdb.log" 2>&1
 	control_server -l "$logs/server.log" start
 }
 

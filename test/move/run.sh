@@ -37,7 +37,7 @@ bin_of() { # DATA
 }
 
 # A cluster; both have what the other can be upgraded to.
-make_cluster() { # DATA
+make_release_cluster() { # DATA
 	local bin arguments=(-U postgres -E UTF8 --locale=C -A trust --no-sync)
 	bin=$(bin_of "$1")
 	[[ $("$bin/initdb" --help) != *--no-data-checksums* ]] || arguments+=(--no-data-checksums) # the default differs
@@ -98,7 +98,7 @@ use_again() { # SENTENCE DATA; what goes on in the new database, and what its sl
 # --- The old server ---------------------------------------------------------------------------------------------------------------
 
 make_old() {
-	make_cluster "$home/old"
+	make_release_cluster "$home/old"
 	start "$home/old"
 	sql postgres -f "$copy/test/move/roles.sql" -c 'CREATE DATABASE shop'
 	sql shop -f "$copy/test/move/world.sql" >"$work/world.log" 2>&1 || { show_log "$work/world.log" && die 'world.sql failed'; }
@@ -128,7 +128,7 @@ test_dump() {
 	stop "$home/old"
 	as_user cp -a "$home/old" "$home/old.undrained"
 
-	make_cluster "$home/new.restored"
+	make_release_cluster "$home/new.restored"
 	start "$home/new.restored"
 	as_user "$new_bin/psql" -X -q -h "$home" -U postgres -d postgres -f "$home/roles.dump" >"$work/roles.log" 2>&1 # "postgres" exists
 	local form section
@@ -169,7 +169,7 @@ reasons() {
 
 test_undrained() {
 	local rc=0
-	make_cluster "$home/new.undrained"
+	make_release_cluster "$home/new.undrained"
 	if [ "$old" -ge 17 ]; then
 		upgrade "$home/old.undrained" "$home/new.undrained" --check || rc=$?
 		verdict 'pg_upgrade refuses a slot that is not drained' "$((rc == 0))" "$work/upgrade.log"
@@ -193,7 +193,7 @@ test_drained() {
 	is 'the old server publishes what there is' "$(receive "$home/old" | wc -w | tr -d ' ')" 10
 	last=$(sed -n 's/.*"sequence":"\([^"]*\)".*/\1/p' "$work/events" | tail -n 1)
 	stop "$home/old"
-	make_cluster "$home/new.drained"
+	make_release_cluster "$home/new.drained"
 	upgrade "$home/old" "$home/new.drained" || rc=$?
 	verdict 'pg_upgrade with a drained slot' "$rc" "$work/upgrade.log"
 	start "$home/new.drained"

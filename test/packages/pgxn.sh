@@ -75,11 +75,7 @@ by_client() {
 	mkdir -p "$("$own_config" --libdir)" # which the client asks about, although nothing goes there
 	"$dist/venv/bin/pgxn" install --pg_config "$own_config" --nosudo "$dist/domev-$version.zip"
 	diff "$dist/installed" <(files_of "$dist/own")
-	as_user initdb -D "$home/pgxn" -U postgres -A trust --no-sync
-	{
-		sh "$copy/test/make-conf.sh" "$bindir"
-		printf "listen_addresses = ''\nunix_socket_directories = '%s'\n" "$home"
-	} >>"$home/pgxn/postgresql.conf"
+	make_cluster "$home/pgxn"
 	chown -R "$user:" "$dist/own"
 	chmod 711 "$dist"
 	as_user "$(dirname "$own_config")/pg_ctl" -D "$home/pgxn" -l "$home/pgxn.log" start

@@ -31,10 +31,8 @@ try() { # SENTENCE LOG COMMAND...
 
 # Installs packages of the distribution that are not there.
 need() { # PACKAGE...
-	local package missing=()
-	for package; do
-		dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed || missing+=("$package")
-	done
+	local missing
+	readarray -t missing < <(missing_packages "$@")
 	[ "${#missing[@]}" = 0 ] || apt_get install -y --no-install-recommends --no-remove "${missing[@]}"
 }
 
