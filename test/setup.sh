@@ -114,7 +114,7 @@ major_to_complete() {
 }
 
 apt_get() { # ARGUMENT...
-	as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=120 "$@"
+	as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=600 "$@"
 }
 
 # Installing a server's package makes and starts a cluster, unless this file says otherwise; nobody asked for one here.
