@@ -135,7 +135,7 @@ SELECT domev.emit('e', 'x', '{"raise": "data_corrupted"}');
 SELECT domev.emit('e', 'x', '{"raise": "admin_shutdown"}');
 SELECT domev.emit('e', 'x', '{"raise": "query_canceled"}');
 SELECT domev.emit('e', 'x', '{"raise": "io_error"}');
-SET statement_timeout = '20ms';
+SET statement_timeout = '200ms';
 SELECT domev.emit('e', 'x', '{"do": "SELECT pg_sleep(60)"}');
 RESET statement_timeout;
 -- nothing is left open: who catches it goes on in the transaction that was
@@ -153,7 +153,7 @@ SELECT * FROM t WHERE v ~ 'handler|behind';
 BEGIN;
 SELECT domev.emit('e', 'kept', '{"raise": "XY123"}') IS NOT NULL AS emitted;
 SAVEPOINT s;
-SET LOCAL statement_timeout = '20ms';
+SET LOCAL statement_timeout = '200ms';
 SELECT domev.emit('e', 'x', '{"do": "SELECT pg_sleep(60)"}');
 ROLLBACK TO s;
 SELECT domev.emit('e', 'kept', '{"result": {"event_type": "e"}}') IS NOT NULL AS emitted;
