@@ -5,7 +5,9 @@ SELECT domev.create_topic('t', 'internal'), domev.create_event_type('e', 'a', 't
 CREATE FUNCTION put(at timestamptz) RETURNS void LANGUAGE sql AS $$
 	INSERT INTO domev.outbox (event_id, recorded_at, xact_id, topic, event_type, aggregate_type, aggregate_id, occurred_at)
 	SELECT gen_random_uuid(), at, pg_current_xact_id(), 't', 'e', 'a', 'x', at FROM generate_series(1, 3) $$;
-CREATE FUNCTION day(n int) RETURNS text LANGUAGE sql AS $$ SELECT to_char((now() AT TIME ZONE 'UTC')::date + n, 'YYYYMMDD') $$;
+-- a partition begins two minutes from now at the soonest: so long before midnight it is tomorrow already
+CREATE FUNCTION soon() RETURNS timestamptz LANGUAGE sql AS $$ SELECT now() + interval '2 minutes' $$;
+CREATE FUNCTION day(n int) RETURNS text LANGUAGE sql AS $$ SELECT to_char((soon() AT TIME ZONE 'UTC')::date + n, 'YYYYMMDD') $$;
 -- domev.maintain's rows, with days from now instead of dates
 CREATE FUNCTION maintain(max_rows int DEFAULT 10000) RETURNS SETOF text LANGUAGE plpgsql AS $$
 DECLARE
@@ -15,7 +17,7 @@ BEGIN
 	FOR r IN SELECT * FROM domev.maintain(max_rows => max_rows) LOOP
 		s := concat_ws(' | ', r.action, r.object, r.detail);
 		FOR n IN 0..9 LOOP
-			s := replace(replace(s, day(n), 'day ' || n), to_char((now() AT TIME ZONE 'UTC')::date + n, 'YYYY-MM-DD'), 'day ' || n);
+			s := replace(replace(s, day(n), 'day ' || n), to_char((soon() AT TIME ZONE 'UTC')::date + n, 'YYYY-MM-DD'), 'day ' || n);
 		END LOOP;
 		RETURN NEXT s;
 	END LOOP;
@@ -23,7 +25,7 @@ END $$;
 
 -- a clock was ahead, and somebody has taken the name of a partition: the others are made
 SELECT domev.set_retention(ahead => 5);
-SELECT put(date_trunc('day', now()) + '3 days 12 hours');
+SELECT put(date_trunc('day', soon()) + '3 days 12 hours');
 DO $$ BEGIN EXECUTE format('CREATE TABLE domev.%I ()', 'outbox_p' || day(2)); END $$;
 SELECT maintain();
 TRUNCATE domev.outbox;
@@ -68,4 +70,4 @@ DROP EVENT TRIGGER guard;
 SELECT maintain();
 
 DROP EXTENSION domev CASCADE;
-DROP FUNCTION put, day, maintain, guard;
+DROP FUNCTION put, soon, day, maintain, guard;
