@@ -52,16 +52,22 @@ CREATE PUBLICATION events;
 """
 
 
+_taken = []  # sockets of UDP, of which nobody else makes use: other kits see by them that a port is taken, also while no server has it
+
+
 def free_port():
-    """Below the ports that the system gives to clients: they would take a server's while it is restarted."""
+    """Below the ports that the system gives to clients: they would take a server's while it is restarted; above those of test/interop."""
     while True:
-        port = random.SystemRandom().randrange(10240, 32000)
-        with socket.socket() as s:
-            try:
+        port = random.SystemRandom().randrange(20000, 32000)
+        taken = socket.socket(type=socket.SOCK_DGRAM)
+        try:
+            taken.bind(("127.0.0.1", port))
+            with socket.socket() as s:
                 s.bind(("127.0.0.1", port))
-                return port
-            except OSError:
-                pass
+            _taken.append(taken)
+            return port
+        except OSError:
+            taken.close()
 
 
 def wait_until(condition, seconds, pause=0.02):
