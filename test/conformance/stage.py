@@ -135,6 +135,7 @@ class Stage:
         """Starts the publisher where it must not go on, and kills it; whether it did not."""
         before, ends, said = self.progress(), self.program.ends, self.program.said()
         self.start()
+        wait_until(lambda: self.program.said() > said or self.progress() > before or went_on(), PATIENCE)
         # One that ended for a reason of its own would go on at one of the next starts.
         wait_until(lambda: self.progress() > before or went_on() or self.program.ends >= ends + 3, REFUSAL)
         self.kill()
