@@ -52,6 +52,14 @@ class Faults:
         except (ProcessLookupError, TypeError):  # TypeError: there was none
             return False
 
+    def crash(self, pid):
+        return self.send(pid, signal.SIGKILL) and self.is_felt()
+
+    def is_felt(self):
+        """A process of the server has died: it answers for a moment yet, and who asks then for more is cut off."""
+        wait_until(lambda: not self.cluster.answers(), SECONDS)
+        return True
+
     def pause(self, pid):
         if not self.send(pid, signal.SIGSTOP):
             return False
@@ -65,16 +73,16 @@ class Faults:
             self.send(self.stopped.pop(), signal.SIGCONT)
 
     def backend(self):
-        return self.send(self.of_type("client backend"), signal.SIGKILL)
+        return self.crash(self.of_type("client backend"))
 
     def walsender(self):
-        return self.send(self.walsender_pid(), signal.SIGKILL)
+        return self.crash(self.walsender_pid())
 
     def checkpointer(self):
-        return self.send(self.of_type("checkpointer"), signal.SIGKILL)
+        return self.crash(self.of_type("checkpointer"))
 
     def walwriter(self):
-        return self.send(self.of_type("walwriter"), signal.SIGKILL)
+        return self.crash(self.of_type("walwriter"))
 
     def consumer(self):
         self.stage.consumer.kill()
@@ -102,7 +110,7 @@ class Faults:
         return True
 
     def wal_full(self):
-        return self.fill("wal", self.stage.rng.randrange(1 << 20))
+        return self.fill("wal", self.stage.rng.randrange(1 << 20)) and self.is_felt()
 
     def spill_full(self):
         return self.fill("spill", self.stage.rng.randrange(1 << 18), self.stage.load.ask_for_big)
