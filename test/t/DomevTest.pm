@@ -10,7 +10,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(usleep);
 
-our @EXPORT = qw(new_server receive subjects wait_until);
+our @EXPORT = qw(new_server receive subjects wait_until wait_until_free);
 
 # A running server; options are initdb's.
 sub new_server
@@ -29,6 +29,8 @@ sub receive
 {
 	my ($node, $dbname, $slot, %options) = @_;
 	my $end = $node->safe_psql($dbname, 'SELECT pg_current_wal_lsn()');
+
+	wait_until_free($node, $slot);
 
 	# in a list it would return more, and not die when the client fails
 	return scalar $node->pg_recvlogical_upto($dbname, $slot, $end,
@@ -52,6 +54,16 @@ sub wait_until
 		usleep(100_000);
 	}
 	BAIL_OUT("timed out waiting until $what");
+}
+
+# Waits until nobody reads a slot: a client that was interrupted is gone before the server has noticed.
+sub wait_until_free
+{
+	my ($node, $slot) = @_;
+
+	wait_until("slot $slot is free",
+		sub { $node->safe_psql('postgres', "SELECT count(*) FROM pg_replication_slots WHERE slot_name = '$slot' AND active") eq '0' });
+	return;
 }
 
 1;
