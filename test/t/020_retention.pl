@@ -76,8 +76,13 @@ my $client = IPC::Run::start([ 'pg_recvlogical', '-d', $node->connstr('postgres'
 my @writers = map { IPC::Run::start([ 'psql', '-X', '-d', $node->connstr('postgres'), '-c', "CALL write_until_enough($_)" ], '>', \$out, '2>', \$err) } (1 .. 3);
 wait_until('there are events', sub { count('ledger') > 100 });
 
-# The first ones are in the default partition; which is made empty when others have come, and these are old.
-my $made = maintain();
+# The seconds must not run into tomorrow, which will have its partition.
+wait_until('midnight is far or over', sub { $node->safe_psql('postgres', 'SELECT extract(day FROM now()) = extract(day FROM now() + ' . (10 * $partitions + 60) . " * interval '1 second')") eq 't' });
+
+# The first ones are in the default partition; which is made empty when others have come, and these are old.  A writer that does not
+# get on for a moment keeps its lock from maintain.
+my $made = '';
+wait_until('partitions are made', sub { $made .= maintain(); return $made =~ /^made\|/m; });
 is(() = $made =~ /^made\|/mg, 3, 'partitions for days to come') or diag($made);
 $node->safe_psql('postgres', 'SELECT make_seconds(' . (10 * $partitions) . ')');
 my $done = '';
@@ -87,6 +92,7 @@ $_->finish foreach @writers;
 unlike($err, qr/ERROR|FATAL/, 'no writer had an error');
 my $events = count('ledger');
 wait_until('all was received', sub { my @lines = split("\n", slurp_file($file)); return @lines >= $events; });
+wait_until('most rows are gone', sub { $done .= maintain(); return count('domev.outbox') < $events / 2; });
 $client->signal('INT');
 $client->finish;
 
@@ -99,12 +105,15 @@ is(scalar(grep { $_ > 1 } values %times), 0, 'nothing came twice');
 is(scalar(@received), scalar(@ledger), 'nor anything else');
 my @sequence = slurp_file($file) =~ /"sequence":"([^"]*)"/g;
 is(join("\n", @sequence), join("\n", sort @sequence), 'in order');
-cmp_ok(count('domev.outbox'), '<', $events / 2, 'most rows are gone');
 note("$events events, " . (() = $done =~ /^dropped\|/mg) . ' partitions dropped, ' . (() = $done =~ /^postponed\|/mg) . ' times postponed, ' . (() = $done =~ /^kept\|/mg) . ' times kept');
 
 # ---------------------------------------------------------------------------------------------------------------------
 # Slots that hold
 # ---------------------------------------------------------------------------------------------------------------------
+
+# A worker that looks at a table of these would have maintain leave it for the next time.
+$node->append_conf('postgresql.conf', 'autovacuum = off');
+$node->reload;
 
 # Of days long ago: 100 events each.
 sub put
