@@ -29,7 +29,7 @@ my $registry = q{
 $primary->safe_psql('postgres', $registry);
 $primary->safe_psql('postgres', 'CREATE DATABASE other');
 $primary->safe_psql('other', $registry);
-my $standby = new_standby($primary, 'standby');
+my $standby = new_standby($primary, 'standby', q{wal_receiver_status_interval = '1s'});
 
 # All that the primary has written is on the standby.
 sub caught_up
@@ -47,7 +47,7 @@ sub make_slots_on_standby
 	# or the server has written the record by itself, as it does now and then when it was not idle; in SQL functions the wait has no name
 	my $waiting = sprintf(q{SELECT count(*) = %d FROM pg_replication_slots AS s LEFT JOIN pg_stat_activity AS a ON a.pid = s.active_pid
 		WHERE slot_name IN (%s) AND restart_lsn IS NOT NULL
-			AND (confirmed_flush_lsn IS NOT NULL OR wait_event = 'WalSenderWaitForWal' OR backend_type = 'client backend')},
+			AND (confirmed_flush_lsn IS NOT NULL OR wait_event ILIKE 'WalSenderWaitForWal' OR backend_type = 'client backend')},
 		scalar(@names), join(', ', map { "'$_'" } @names));
 	my @made;
 
@@ -177,9 +177,10 @@ foreach my $name (sort keys %refused)
 # slot is lost then, and says so.
 make_slots_on_standby('other', 'doomed');
 $primary->safe_psql('postgres', "SELECT pg_drop_replication_slot('$_')") foreach @on_primary;    # they would protect it
+my $protected = q{SELECT count(*) FROM pg_replication_slots WHERE slot_name = 'standby' AND catalog_xmin IS NOT NULL};
+$primary->poll_query_until('postgres', $protected, '1') or BAIL_OUT('feedback does not come');
 $standby->append_conf('postgresql.conf', 'hot_standby_feedback = off');
 $standby->reload;
-my $protected = q{SELECT count(*) FROM pg_replication_slots WHERE slot_name = 'standby' AND catalog_xmin IS NOT NULL};
 $primary->poll_query_until('postgres', $protected, '0') or BAIL_OUT('feedback goes on');
 $primary->safe_psql('other', q{SELECT domev.alter_topic('out', scope => 'internal')});
 $primary->safe_psql('other', q{VACUUM domev.topics});
