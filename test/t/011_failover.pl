@@ -125,7 +125,7 @@ $second->stop;
 emit($first, 'held');
 my $position = $first->lsn('flush');
 my $sql = start_psql($first, q{SELECT data FROM pg_logical_slot_peek_changes('witness', NULL, NULL)}, \my $peeked);
-wait_until('both wait for the standby', sub { waiting($first) == 2 || has($client, 'held') || $peeked =~ /held/ });
+wait_until('both wait for the standby', sub { $sql->pump_nb; return waiting($first) == 2 || has($client, 'held') || $peeked =~ /held/ });
 is($first->safe_psql('postgres',
 		"SELECT sent_lsn < '$position' FROM pg_stat_replication JOIN pg_replication_slots ON pid = active_pid WHERE slot_name = 'consumer'"), 't',
 	'a walsender does not send what the standby has not confirmed');
