@@ -384,11 +384,11 @@ foreach my $way ('pg_cancel_backend', 'pg_terminate_backend')
 {
 	# from 17 on there is transaction_timeout, which a mapping can put off (it does)
 	my $put_off = $way =~ /cancel/ && $node->pg_version >= 17;
-	my @timeout = $put_off ? ('-c', q{SET transaction_timeout = '3 s'}) : ();
-	my $psql = IPC::Run::start([ 'psql', '-XAtq', '-U', 'app', '-d', $node->connstr('shop'), @timeout, '-c', 'BEGIN', '-c', q{SELECT domev.emit('endless', 1)}, '-c', 'COMMIT' ],
+	my @timeout = $put_off ? ('-c', q{SET transaction_timeout = '3 s'}) : ();    # from there on: a slow machine may take that long to get there
+	my $psql = IPC::Run::start([ 'psql', '-XAtq', '-U', 'app', '-d', $node->connstr('shop'), '-c', 'BEGIN', '-c', q{SELECT domev.emit('endless', 1)}, @timeout, '-c', 'COMMIT' ],
 		'>', \my $out, '2>', \my $err);
 
-	wait_until('it is at its COMMIT', sub { return $node->safe_psql('shop', "SELECT count(*) $at_commit AND clock_timestamp() - xact_start > '" . ($put_off ? 4 : 0) . " s'") });
+	wait_until('it is at its COMMIT', sub { return $node->safe_psql('shop', "SELECT count(*) $at_commit AND clock_timestamp() - query_start > '" . ($put_off ? 4 : 0) . " s'") });
 	$node->safe_psql('shop', "SELECT $way(pid) FROM pg_stat_activity WHERE usename = 'app'");
 	$psql->finish;
 	like($err, $way =~ /cancel/ ? qr/canceling statement due to user request/ : qr/terminating connection due to administrator command/, "$way ends it");
