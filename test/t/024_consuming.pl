@@ -21,14 +21,14 @@ my ($shop, $warehouse) = slurp_file('examples/inbox/README.md') =~ /^```sql\n(.*
 $node->safe_psql('shop', $shop);
 $node->safe_psql('warehouse', $warehouse);
 
-my ($out, $err) = ('', '');
+my $log = "$PostgreSQL::Test::Utils::tmp_check/consumer.log";
 
 sub start_consumer
 {
 	local $ENV{SHOP} = $node->connstr('shop') . ' user=warehouse_app';
 	local $ENV{WAREHOUSE} = $node->connstr('warehouse') . ' user=warehouse_app';
 
-	return IPC::Run::start([ $python, '-B', 'examples/inbox/consume.py' ], '>', \$out, '2>', \$err);
+	return IPC::Run::start([ $python, '-B', 'examples/inbox/consume.py' ], '>', '/dev/null', '2>>', $log);
 }
 
 sub shipments { return $node->safe_psql('warehouse', 'SELECT count(*) FROM shipments'); }
@@ -48,7 +48,7 @@ my $consumer = start_consumer();
 wait_until('all are handled', sub { shipments() >= $orders });
 wait_until('all are acknowledged', sub { $node->safe_psql('shop', q{SELECT count(*) FROM domev.poll('warehouse')}) == 0 });
 $consumer->kill_kill(grace => 0);
-is($err, '', 'the consumer has met no error');
+is(slurp_file($log), '', 'the consumer has met no error');
 
 is($node->safe_psql('warehouse', 'SELECT count(*), count(DISTINCT order_id) FROM shipments'), "$orders|$orders", 'each order once');
 is($node->safe_psql('warehouse', q{SELECT count(*), count(DISTINCT causation_id) FROM domev.outbox}), "$orders|$orders", 'and each event, with its cause');
