@@ -81,7 +81,7 @@ sub stop_load
 my $arrived = "$PostgreSQL::Test::Utils::tmp_check/arrived";
 
 # A stand-in for a broker: it appends what arrives to a file, behind the number of the connection, and then answers.  Between SIGUSR1
-# and SIGUSR2 it answers nobody.
+# and SIGUSR2 it answers nobody.  It says when nobody is connected any more.
 sub serve
 {
 	my ($listener) = @_;
@@ -111,6 +111,7 @@ sub serve
 			{
 				$select->remove($socket);
 				$socket->close;
+				print $file "idle\n" if $select->count == 1;
 			}
 			else
 			{
@@ -175,6 +176,7 @@ sub stop_publishers
 	$publishers->{run}->signal('TERM');
 	$publishers->{run}->finish;
 	@running = ();
+	wait_until('the broker has read all', sub { slurp_file($arrived) =~ /^idle\n\z/m });
 	return;
 }
 
@@ -188,7 +190,7 @@ sub arrivals
 	my $text = substr(slurp_file($arrived), $from // 0) =~ s/[^\n]*\z//r;
 	my @arrivals;
 
-	foreach my $line (grep { $_ ne 'hold' } split("\n", $text))
+	foreach my $line (grep { $_ ne 'hold' && $_ ne 'idle' } split("\n", $text))
 	{
 		my ($connection, $event) = split(/ /, $line, 2);
 		my ($id, $key, $cause, $version) = map { $event =~ /"$_":"?([^",]*)/ ? $1 : die "no $_: $event" } qw(id partitionkey causationid aggregateversion);
@@ -318,10 +320,11 @@ if ($primary->pg_version >= 16)
 	});
 	stop_publishers($publishers);
 	my $position = -s $arrived;
+	wait_until('nobody reads the slots', sub { $primary->safe_psql('postgres', 'SELECT count(*) FROM pg_replication_slots WHERE active AND slot_type = \'logical\'') == 0 });
 	$primary->safe_psql('postgres', q{SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_type = 'logical'});
 	$publishers = start_publishers($standby, 4);
 	wait_for_more(800);
-	is($standby->safe_psql('postgres', 'SELECT count(*) FROM pg_replication_slots WHERE active'), '4', 'four walsenders of the standby');
+	wait_until('there are four walsenders of the standby', sub { $standby->safe_psql('postgres', 'SELECT count(*) FROM pg_replication_slots WHERE active') == 4 });
 	is($primary->safe_psql('postgres', 'SELECT count(*) FROM pg_stat_replication'), '1', 'one of the primary, that of the standby');
 	finish_load($load, $standby, 4);
 	check_all('on a standby');
