@@ -269,7 +269,7 @@ sub streamed
 	my ($out, $err);
 	local $ENV{PGOPTIONS} = $pgoptions[0] if @pgoptions;
 
-	# its position is not moved on: it may be read again
+	# at its end it acknowledges what it has read, even with -s 0
 	IPC::Run::run([ 'pg_recvlogical', '-d', $node->connstr('shop') . " user=$user", '-S', $slot, '--start', '--no-loop', '--endpos', $end, '-f', '-', '-s', '0', map { ('-o', "$_=$options{$_}") } keys %options ],
 		'>', \$out, '2>', \$err, IPC::Run::timer($PostgreSQL::Test::Utils::timeout_default));
 	return $err =~ /(?:ERROR|FATAL): +(.*)/ ? $1 : join(' ', $out =~ /"topic":"([^"]*)"/g);
@@ -336,7 +336,7 @@ SKIP:
 	like(as('publisher', 'shop', 'SET output_plugin_libraries = test_decoding'), qr/permission denied to set parameter/, 'it cannot set that');
 	like(as('publisher', 'shop', 'ALTER ROLE publisher RESET output_plugin_libraries'), qr/permission denied/, 'nor take it back');
 	like(streamed('publisher', 't', PGOPTIONS => '-c output_plugin_libraries=test_decoding'), qr/permission denied to set parameter/, 'nor by options of the connection');
-	unlike(peeked('publisher', ''), qr/denied|may not/, 'its own slot it reads');
+	like(peeked('publisher', ''), qr/^closed( closed)*$/, 'its own slot it reads');
 	like(as('free', 'shop', "SELECT string_agg(data, '') FROM pg_logical_slot_peek_changes('t', NULL, NULL)"), qr/4111-1111/, 'one that is not bound reads all by another plugin: SECURITY.md says so');
 	$node->safe_psql('shop', "SELECT pg_drop_replication_slot('t')");
 }
