@@ -58,7 +58,7 @@ need_packages() { # PACKAGE...
 		apt_get update || true
 		touch "$work/apt.updated"
 	fi
-	apt_get install -y --no-install-recommends --no-remove "${missing[@]}" || skip "apt-get cannot install ${missing[*]}"
+	apt_get install -y --no-install-recommends --no-remove "${missing[@]}" 9>&- || skip "apt-get cannot install ${missing[*]}"
 	exec 9>&-
 }
 
