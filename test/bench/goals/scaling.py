@@ -302,8 +302,9 @@ def published_per_second(server, count, events):
 def publish(server, count, events, delay, figure):
     """What figure makes of the seconds from the first event to the last."""
     from broker import Broker  # pylint: disable=import-outside-toplevel,import-error
+    from speech import speak_lines  # pylint: disable=import-outside-toplevel,import-error
     build_publisher(server)
-    broker = Broker(os.devnull)
+    broker = Broker(os.devnull, speak_lines)
     broker.set_policy(delay=delay)
     slots = [f"publisher_{n}" for n in range(count)]
     for slot in slots:
