@@ -492,8 +492,8 @@ prune_default(DomevMaintenance *maintenance, void *arg)
 		return;
 
 	/*
-	 * Asked for first: what is confirmed between the two would be deleted, and
-	 * truncate_default find nothing by which to give the disk back.
+	 * Asked for first: what is confirmed between the two would be deleted,
+	 * and truncate_default find nothing by which to give the disk back.
 	 */
 	holders = domev_holder_list();
 	if (has_rows(name, maintenance->keep_from, DT_NOEND) || !may_all_go(maintenance, name, &unused))
