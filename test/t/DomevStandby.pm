@@ -69,7 +69,7 @@ sub start_client
 	my ($node, $slot, $name, @more) = @_;
 	my $file = "$PostgreSQL::Test::Utils::tmp_check/$name.events";
 
-	wait_until_free($node, $slot);
+	wait_until_free($node, 'postgres', $slot);
 	return {
 		file => $file,
 		run => IPC::Run::start([ 'pg_recvlogical', '-d', $node->connstr('postgres'), '-S', $slot, '--start', '-f', $file,

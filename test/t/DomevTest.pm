@@ -30,7 +30,7 @@ sub receive
 	my ($node, $dbname, $slot, %options) = @_;
 	my $end = $node->safe_psql($dbname, 'SELECT pg_current_wal_lsn()');
 
-	wait_until_free($node, $slot);
+	wait_until_free($node, $dbname, $slot);
 
 	# in a list it would return more, and not die when the client fails
 	return scalar $node->pg_recvlogical_upto($dbname, $slot, $end,
@@ -59,10 +59,10 @@ sub wait_until
 # Waits until nobody reads a slot: a client that was interrupted is gone before the server has noticed.
 sub wait_until_free
 {
-	my ($node, $slot) = @_;
+	my ($node, $dbname, $slot) = @_;
 
 	wait_until("slot $slot is free",
-		sub { $node->safe_psql('postgres', "SELECT count(*) FROM pg_replication_slots WHERE slot_name = '$slot' AND active") eq '0' });
+		sub { $node->safe_psql($dbname, "SELECT count(*) FROM pg_replication_slots WHERE slot_name = '$slot' AND active") eq '0' });
 	return;
 }
 
