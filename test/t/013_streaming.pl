@@ -113,6 +113,8 @@ sub streamed_beyond
 {
 	my $lsn = $node->safe_psql('postgres', 'SELECT pg_current_wal_insert_lsn()');
 
+	# a commit, which flushes the WAL of those that are open, too
+	$node->safe_psql('postgres', q{SELECT pg_logical_emit_message(true, 'not of domev', '')});
 	$node->poll_query_until('postgres', "SELECT sent_lsn >= '$lsn' FROM pg_stat_replication") or die 'the client does not keep up';
 }
 SKIP:
@@ -134,8 +136,13 @@ SKIP:
 		$node->safe_psql('postgres', $row->('other'));
 		wait_until('another transaction is received', sub { slurp_file($file) =~ /"subject":"other"/ });
 
-		# the walsender dies, and with it its file; the next one starts anew
-		$node->safe_psql('postgres', 'SELECT pg_terminate_backend(pid) FROM pg_stat_replication');
+		# The walsender dies, and with it its file; the next one starts anew.  PostgreSQL streams nothing to it before there is more WAL
+		# than the client has acknowledged, which it does once a second.
+		my $lsn = $node->safe_psql('postgres', 'SELECT pg_current_wal_insert_lsn()');
+		$node->poll_query_until('postgres', qq{SELECT confirmed_flush_lsn >= '$lsn' FROM pg_replication_slots WHERE slot_name = 'small'}) or die 'the client does not acknowledge';
+		my $pid = $node->safe_psql('postgres', 'SELECT pid, pg_terminate_backend(pid) FROM pg_stat_replication') =~ s/\|.*//r;
+		$node->poll_query_until('postgres', "SELECT NOT EXISTS (SELECT FROM pg_stat_replication WHERE pid = $pid)") or die 'the walsender does not die';
+		$session->query_safe($foreign);
 		wait_until('the next one has a file of its own, and no other is left', sub { my @now = temporary_files(); @now == 1 && $now[0] ne $files[0] });
 		$session->query_safe('COMMIT');
 		wait_until('all are received', sub { slurp_file($file) =~ /"kept-last"/ });
