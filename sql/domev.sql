@@ -1034,7 +1034,17 @@ SELECT 'slot_failover', 'warning', pg_catalog.format('slot "%s" is a failover sl
 	'Its publisher may be ahead of a standby that is promoted: events may have been published of transactions that are lost. Name the standbys'' physical slots there.'
 FROM domev.publishers AS p, pg_catalog.pg_settings AS s
 WHERE p.failover AND p.plugin OPERATOR(pg_catalog.=) 'domev' AND NOT pg_catalog.pg_is_in_recovery()
-	AND s.name OPERATOR(pg_catalog.=) 'synchronized_standby_slots' AND s.setting OPERATOR(pg_catalog.=) '';
+	AND s.name OPERATOR(pg_catalog.=) 'synchronized_standby_slots' AND s.setting OPERATOR(pg_catalog.=) ''
+UNION ALL
+SELECT 'slot_failover', CASE WHEN r.slot_name IS NULL THEN 'error' ELSE 'warning' END,
+	pg_catalog.format(CASE WHEN r.slot_name IS NULL THEN 'synchronized_standby_slots names "%s", and there is no such physical slot'
+		ELSE 'publishers of failover slots wait for the standby of slot "%s"' END, n.name),
+	'Failover slots are sent nothing that this standby does not have. Start it, or take the name out of synchronized_standby_slots and reload.'
+FROM pg_catalog.pg_settings AS s
+	CROSS JOIN LATERAL (SELECT pg_catalog.btrim(l.name, ' "') FROM pg_catalog.string_to_table(s.setting, ',') AS l (name)) AS n (name)
+	LEFT JOIN pg_catalog.pg_replication_slots AS r ON r.slot_name::text OPERATOR(pg_catalog.=) n.name AND r.slot_type OPERATOR(pg_catalog.=) 'physical'
+WHERE s.name OPERATOR(pg_catalog.=) 'synchronized_standby_slots' AND s.setting OPERATOR(pg_catalog.<>) '' AND r.active IS NOT TRUE
+	AND NOT pg_catalog.pg_is_in_recovery() AND EXISTS (SELECT FROM domev.publishers AS p WHERE p.failover AND p.plugin OPERATOR(pg_catalog.=) 'domev');
 COMMENT ON VIEW domev.publisher_problems IS 'what domev.doctor finds at slots';
 
 CREATE VIEW domev.registry_problems WITH (security_barrier) AS

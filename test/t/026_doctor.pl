@@ -185,6 +185,17 @@ if ($node->pg_version >= 17)
 	is(diagnosis('slot_failover'), 'warning|slot "publisher" is a failover slot, and synchronized_standby_slots is empty', 'one that may be ahead');
 	set($node, "synchronized_standby_slots = 'standby'");
 	like(diagnosis('slot_failover'), qr/^ok/, 'one that is not');
+	$standby->stop;
+	wait_until('the standby is gone', sub { $node->safe_psql('postgres', q{SELECT active FROM pg_replication_slots WHERE slot_name = 'standby'}) eq 'f' });
+	is(diagnosis('slot_failover', 'SET ROLE plain; '), 'warning|publishers of failover slots wait for the standby of slot "standby"', 'one that waits for a standby that is down');
+	$standby->start;
+	wait_until('the standby is back', sub { $node->safe_psql('postgres', q{SELECT active FROM pg_replication_slots WHERE slot_name = 'standby'}) eq 't' });
+
+	# As after a promotion: the setting came with the base backup, the slot did not.
+	set($node, "synchronized_standby_slots = 'standby, gone'");
+	is(diagnosis('slot_failover', 'SET ROLE plain; '), 'error|synchronized_standby_slots names "gone", and there is no such physical slot', 'one that waits for ever');
+	set($node, "synchronized_standby_slots = 'standby'");
+	like(diagnosis('slot_failover'), qr/^ok/, 'one that does not wait');
 }
 else
 {
