@@ -192,7 +192,7 @@ if ($node->pg_version >= 17)
 	wait_until('the standby is back', sub { $node->safe_psql('postgres', q{SELECT active FROM pg_replication_slots WHERE slot_name = 'standby'}) eq 't' });
 
 	# As after a promotion: the setting came with the base backup, the slot did not.
-	set($node, "synchronized_standby_slots = 'standby, gone'");
+	set($node, "synchronized_standby_slots = 'Standby, gone'");
 	is(diagnosis('slot_failover', 'SET ROLE plain; '), 'error|synchronized_standby_slots names "gone", and there is no such physical slot', 'one that waits for ever');
 	set($node, "synchronized_standby_slots = 'standby'");
 	like(diagnosis('slot_failover'), qr/^ok/, 'one that does not wait');
