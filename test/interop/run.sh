@@ -136,10 +136,11 @@ kill_job() { # NAME [SIGNAL]
 	wait_until 20 "$1 has ended" is_gone "$group"
 }
 
-# What only waits for its parent's attention, in vain where the first process of a container pays none, is gone, too.
+# What only waits for its parent's attention, in vain where the first process of a container pays none, is gone, too: but not as long as it
+# has threads, for then its sockets are open.
 is_gone() { # PROCESS-GROUP
 	! { cat /proc/[0-9]*/stat 2>/dev/null || true; } |
-		awk -v "group=$1" '{ sub(/.*\) /, "") } $3 == group && $1 != "Z" { found = 1 } END { exit !found }'
+		awk -v "group=$1" '{ sub(/.*\) /, "") } $3 == group && ($1 != "Z" || $18 > 1) { found = 1 } END { exit !found }'
 }
 
 is_running() { # NAME
