@@ -90,13 +90,13 @@ static void vouch(const Range *range, Oid default_partition);
 static void summarize(Oid relid);
 static void prune_default(DomevMaintenance *maintenance, void *arg);
 static void truncate_default(DomevMaintenance *maintenance, void *arg);
-static bool may_all_go(DomevMaintenance *maintenance, const char *name, char **holders);
+static bool may_all_go(DomevMaintenance *maintenance, const char *name, List *holders, char **names);
 static void delete_from_default(DomevMaintenance *maintenance, const char *name, List *holders);
 static void list_old(DomevMaintenance *maintenance, void *arg);
 static void look_at(DomevMaintenance *maintenance, void *arg);
 static void drop(DomevMaintenance *maintenance, void *arg);
 static void lock_at_once(Oid relid);
-static bool may_go(const char *name, bool is_late, char **holders);
+static bool may_go(const char *name, bool is_late, List *holders, char **names);
 static void execute(const char *sql);
 static void warn(const char *partition, const char *holders);
 
@@ -492,11 +492,12 @@ prune_default(DomevMaintenance *maintenance, void *arg)
 		return;
 
 	/*
-	 * Asked for first: what is confirmed between the two would be deleted,
-	 * and truncate_default find nothing by which to give the disk back.
+	 * One look at them for both: what is confirmed after it is not deleted,
+	 * which would leave nothing by which truncate_default gives the disk
+	 * back.
 	 */
 	holders = domev_holder_list();
-	if (has_rows(name, maintenance->keep_from, DT_NOEND) || !may_all_go(maintenance, name, &unused))
+	if (has_rows(name, maintenance->keep_from, DT_NOEND) || !may_all_go(maintenance, name, holders, &unused))
 		delete_from_default(maintenance, name, holders);
 }
 
@@ -544,12 +545,12 @@ truncate_default(DomevMaintenance *maintenance, void *arg)
 	char	   *holders;
 
 	if (name == NULL || !has_rows(name, DT_NOBEGIN, maintenance->keep_from) ||
-		has_rows(name, maintenance->keep_from, DT_NOEND) || !may_all_go(maintenance, name, &holders))
+		has_rows(name, maintenance->keep_from, DT_NOEND) || !may_all_go(maintenance, name, domev_holder_list(), &holders))
 		return;					/* prune_default has said why */
 
 	/* What has been written meanwhile is of the present. */
 	LockRelationOid(relid, AccessExclusiveLock);
-	if (has_rows(name, maintenance->keep_from, DT_NOEND) || !may_all_go(maintenance, name, &holders))
+	if (has_rows(name, maintenance->keep_from, DT_NOEND) || !may_all_go(maintenance, name, domev_holder_list(), &holders))
 		return;
 	execute(psprintf("TRUNCATE TABLE ONLY %s", name));
 	warn(name, holders);
@@ -558,9 +559,9 @@ truncate_default(DomevMaintenance *maintenance, void *arg)
 
 /* All rows are old: have all confirmed them, or are they too old for that to matter? */
 static bool
-may_all_go(DomevMaintenance *maintenance, const char *name, char **holders)
+may_all_go(DomevMaintenance *maintenance, const char *name, List *holders, char **names)
 {
-	return may_go(name, !has_rows(name, maintenance->max_keep_from, DT_NOEND), holders);
+	return may_go(name, !has_rows(name, maintenance->max_keep_from, DT_NOEND), holders, names);
 }
 
 /* ----------------------------------------------------------------
@@ -633,7 +634,7 @@ look_at(DomevMaintenance *maintenance, void *arg)
 		return;
 	}
 	summarize(range->relid);
-	if (may_go(range->name, range->to <= maintenance->max_keep_from, &holders))
+	if (may_go(range->name, range->to <= maintenance->max_keep_from, domev_holder_list(), &holders))
 		return;
 	range->relid = InvalidOid;
 	domev_retention_report(maintenance, "kept", range->name, psprintf("not confirmed by %s", holders));
@@ -655,7 +656,7 @@ drop(DomevMaintenance *maintenance, void *arg)
 	/* Somebody may have detached it meanwhile, and attached another. */
 	now = find_range(list_partitions(), range->from, &next);
 	if (now == NULL || now->relid != range->relid || now->from != range->from || now->to != range->to ||
-		!may_go(range->name, range->to <= maintenance->max_keep_from, &holders))
+		!may_go(range->name, range->to <= maintenance->max_keep_from, domev_holder_list(), &holders))
 		return;
 	execute(psprintf("ALTER EXTENSION domev DROP TABLE %s", range->name));
 	execute(psprintf("DROP TABLE %s", range->name));
@@ -676,10 +677,10 @@ lock_at_once(Oid relid)
 
 /* Have all confirmed what is in the partition, or is it too late for them?  Tells who has not. */
 static bool
-may_go(const char *name, bool is_late, char **holders)
+may_go(const char *name, bool is_late, List *holders, char **names)
 {
-	*holders = domev_holder_names(domev_holder_list(), name, DT_NOEND);
-	return is_late || *holders == NULL;
+	*names = domev_holder_names(holders, name, DT_NOEND);
+	return is_late || *names == NULL;
 }
 
 static void
