@@ -53,12 +53,14 @@ class Faults:
             return False
 
     def crash(self, pid):
-        return self.send(pid, signal.SIGKILL) and self.is_felt()
+        done = self.send(pid, signal.SIGKILL)
+        if done:
+            self.wait_for_end()
+        return done
 
-    def is_felt(self):
+    def wait_for_end(self):
         """A process of the server has died: it answers for a moment yet, and who asks then for more is cut off."""
         wait_until(lambda: not self.cluster.answers(), SECONDS)
-        return True
 
     def pause(self, pid):
         if not self.send(pid, signal.SIGSTOP):
@@ -110,7 +112,10 @@ class Faults:
         return True
 
     def wal_full(self):
-        return self.fill("wal", self.stage.rng.randrange(1 << 20)) and self.is_felt()
+        done = self.fill("wal", self.stage.rng.randrange(1 << 20))
+        if done:
+            self.wait_for_end()
+        return done
 
     def spill_full(self):
         return self.fill("spill", self.stage.rng.randrange(1 << 18), self.stage.load.ask_for_big)
