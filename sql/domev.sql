@@ -1043,7 +1043,7 @@ SELECT 'slot_failover', CASE WHEN r.slot_name IS NULL THEN 'error' ELSE 'warning
 FROM pg_catalog.pg_settings AS s
 	CROSS JOIN LATERAL (SELECT pg_catalog.lower(pg_catalog.btrim(l.name, ' "')) FROM pg_catalog.string_to_table(s.setting, ',') AS l (name)) AS n (name)
 	LEFT JOIN pg_catalog.pg_replication_slots AS r ON r.slot_name::text OPERATOR(pg_catalog.=) n.name AND r.slot_type OPERATOR(pg_catalog.=) 'physical'
-WHERE s.name OPERATOR(pg_catalog.=) 'synchronized_standby_slots' AND s.setting OPERATOR(pg_catalog.<>) '' AND r.active IS NOT TRUE
+WHERE s.name OPERATOR(pg_catalog.=) 'synchronized_standby_slots' AND r.active IS NOT TRUE
 	AND NOT pg_catalog.pg_is_in_recovery() AND EXISTS (SELECT FROM domev.publishers AS p WHERE p.failover AND p.plugin OPERATOR(pg_catalog.=) 'domev');
 COMMENT ON VIEW domev.publisher_problems IS 'what domev.doctor finds at slots';
 

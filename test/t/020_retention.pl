@@ -111,10 +111,6 @@ note("$events events, " . (() = $done =~ /^dropped\|/mg) . ' partitions dropped,
 # Slots that hold
 # ---------------------------------------------------------------------------------------------------------------------
 
-# A worker that looks at a table of these would have maintain leave it for the next time.
-$node->append_conf('postgresql.conf', 'autovacuum = off');
-$node->reload;
-
 # Of days long ago: 100 events each.
 sub put
 {

@@ -186,7 +186,7 @@ if ($node->pg_version >= 17)
 	set($node, "synchronized_standby_slots = 'standby'");
 	like(diagnosis('slot_failover'), qr/^ok/, 'one that is not');
 	$standby->stop;
-	wait_until('the standby is gone', sub { $node->safe_psql('postgres', q{SELECT active FROM pg_replication_slots WHERE slot_name = 'standby'}) eq 'f' });
+	wait_until_free($node, 'postgres', 'standby');
 	is(diagnosis('slot_failover', 'SET ROLE plain; '), 'warning|publishers of failover slots wait for the standby of slot "standby"', 'one that waits for a standby that is down');
 	$standby->start;
 	wait_until('the standby is back', sub { $node->safe_psql('postgres', q{SELECT active FROM pg_replication_slots WHERE slot_name = 'standby'}) eq 't' });
